@@ -1,4 +1,4 @@
-"""From records on disk to batches on the device: databases, decoding, transformation, sources, and the feed."""
+"""Turns records on disk into batches on the device: databases, decoding, transformations, sources, and the feed."""
 
 from engine.data import picture_limits
 

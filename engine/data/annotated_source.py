@@ -17,24 +17,24 @@ from engine.errors import BadRecord, DataError
 from engine.proto import caffe_pb2 as pb
 
 YOLO_BOXES = 300
-"""Boxes of a picture with yolo_data_type 1, as in its fork, filled up with zeros; further ones are left out."""
+"""Boxes per picture with yolo_data_type 1, as in its fork: fewer are padded with zeros, further ones left out."""
 
 EVERY = 10
-"""Batches for which a resize_param that was drawn among several stays."""
+"""For how many batches a resize_param drawn from several is kept."""
 
 JITTERS = (0.0, 0.5, 1.0)
-"""How much of yolo_data_jitter a picture gets, with the chances below."""
+"""Fractions of yolo_data_jitter that are applied to a picture, with the probabilities below."""
 
 CHANCES = (0.2, 0.2, 0.6)
 
 
 class AnnotatedSource(DatumSource):
-    """Reads records as DatumSource does. Tops: pictures, and boxes (1, 1, rows, 8) if there is a second: picture,
+    """Reads records as DatumSource does. Tops: pictures, and, if there is a second, boxes (1, 1, rows, 8): picture,
     class, instance, xmin, ymin, xmax, ymax, difficult; with yolo_data_type 1 (batch_size, 1, 300, 5): class − 1,
-    centre, width and height. Where the records have no boxes, labels (batch_size, 1, 1, 1).
+    centre x and y, width, height. If the records have no boxes, the second top is labels (batch_size, 1, 1, 1).
 
-    A picture is distorted, expanded, cut by one of the samplers or, of YOLO, at random, resized, and then transformed
-    as ever; where the fork packs it as JPEG in between, it stays as it is.
+    A picture is distorted, expanded, cropped by one of the samplers (for YOLO at random), resized, and then transformed
+    as usual. The fork compresses it as JPEG in between; this does not.
     """
 
     def __init__(
@@ -175,12 +175,12 @@ class AnnotatedSource(DatumSource):
         for key, record in zip(self._keys, records, strict=True):
             if not record.HasField("type"):
                 raise BadRecord(
-                    f"{self._name(key)}: has a label and no boxes (no type: BBOX). Make its database with "
-                    "convert_annoset -anno_type detection; without anno_type, one of labels alone gives these."
+                    f"{self._name(key)}: has a label and no boxes (no type: BBOX). Make the database with "
+                    "convert_annoset -anno_type detection; or leave anno_type out, to read labels only."
                 )
 
     def _yolo_table(self, boxes: Sequence[np.ndarray]) -> np.ndarray:
-        """(n, 1, 300, 5): class, centre, width and height of each picture's boxes."""
+        """(n, 1, 300, 5): class − 1, centre x and y, width and height of each picture's boxes."""
         table = np.zeros((len(boxes), 1, YOLO_BOXES, 5), np.float32)
         for row, each in zip(table[:, 0], boxes, strict=True):
             kept = (each if self.own.train_diffcult else each[each[:, 6] == 0])[:YOLO_BOXES]
@@ -200,8 +200,8 @@ class AnnotatedSource(DatumSource):
         except DecodeError:
             pass
         raise BadRecord(
-            f"{self._name(key)}: is no AnnotatedDatum record ({len(value):,} bytes), as convert_annoset makes them. "
-            "The layer Data reads others."
+            f"{self._name(key)}: is not an AnnotatedDatum record ({len(value):,} bytes), as convert_annoset makes "
+            "them. The layer Data reads others."
         )
 
     def _shape(self, key: bytes, record: Any) -> tuple[int, int, int]:
@@ -213,7 +213,8 @@ class AnnotatedSource(DatumSource):
 
 
 def _jittered(jitter: float, rng: np.random.Generator, keep: bool) -> np.ndarray:
-    """A part of a picture, at random: its sides are 1 − `jitter` of its at least; with `keep` it has its shape."""
+    """A random part (4) of a picture, with sides of at least 1 − `jitter` of the picture's; `keep`: whether it has the
+    picture's shape."""
     amount = jitter * JITTERS[rng.choice(len(JITTERS), p=CHANCES)]
     width, height = rng.uniform(1 - amount, 1, 2)
     size = np.array([width, width if keep else height])
@@ -229,7 +230,7 @@ def _cut(picture: np.ndarray, part: np.ndarray) -> np.ndarray:
 
 
 def _table(boxes: Sequence[np.ndarray]) -> np.ndarray:
-    """The boxes of all pictures (1, 1, rows, 8), with the picture's number in front; −1 fills it up."""
+    """The boxes of all pictures (1, 1, rows, 8), each preceded by its picture's number; padded with −1."""
     rows = np.concatenate([np.insert(each, 0, n, axis=1) for n, each in enumerate(boxes)])
     table = np.full((1, 1, padded(len(rows)), 8), -1, np.float32)
     table[0, 0, : len(rows)] = rows

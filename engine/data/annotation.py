@@ -1,6 +1,7 @@
-"""Boxes that stand on pictures, and what becomes of them where a picture is cut, mirrored or stretched.
+"""Boxes annotated on pictures, and how they change when a picture is cropped, mirrored or resized.
 
-Boxes are rows (n, 7), float32: class, instance, xmin, ymin, xmax, ymax as parts of the picture, difficult.
+Boxes are rows (n, 7), float32: class, instance, xmin, ymin, xmax, ymax as fractions of the picture, difficult. A part
+of a picture is xmin, ymin, xmax, ymax (4), as fractions too.
 """
 
 from typing import TypeGuard
@@ -17,7 +18,7 @@ WHOLE = np.array([0, 0, 1, 1], np.float32)
 
 
 def boxes_of(record: pb.AnnotatedDatum) -> np.ndarray:
-    """The rows of a record."""
+    """The boxes of a record."""
     rows = [
         (group.group_label, each.instance_id, *(getattr(each.bbox, name) for name in _SIDES), each.bbox.difficult)
         for group in record.annotation_group
@@ -30,25 +31,25 @@ _SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
 def area(boxes: np.ndarray) -> np.ndarray:
-    """Width · height of boxes (…, 4); 0 for one whose corners are the wrong way round."""
+    """The areas of boxes (…, 4); 0 for a box whose corners are the wrong way round."""
     side = boxes[..., 2:] - boxes[..., :2]
     return np.where(np.all(side >= 0, -1), np.prod(side, -1), 0)
 
 
 def intersection(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """What boxes a (…, 4) and b (…, 4), which are broadcast, have in common, in area."""
+    """The areas of the intersections of boxes a (…, 4) and b (…, 4), which are broadcast."""
     side = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
     common: np.ndarray = np.prod(np.maximum(side, 0), -1)
     return common
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Intersection over union; 0 where there is none."""
+    """Intersection over union; 0 if there is no intersection."""
     return _share(intersection(a, b), area(a) + area(b) - intersection(a, b))
 
 
 def coverage(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """How much of a is in b."""
+    """The fraction of a's area that is inside b."""
     return _share(intersection(a, b), area(a))
 
 
@@ -57,9 +58,10 @@ def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 
 def within(boxes: np.ndarray, part: np.ndarray, emit: pb.EmitConstraint | None) -> np.ndarray:
-    """The boxes of a picture that are left in its `part` (4), as parts of that.
+    """The boxes of a picture that remain in its `part` (4), clipped to it and expressed as fractions of it.
 
-    Those that do not meet it go; with `emit` those too whose centre is not in it, or no more of them than emit_overlap.
+    Boxes that do not intersect it are dropped; with `emit`, so are those whose centre is outside it (CENTER), or of
+    whose area no more than emit_overlap is inside.
     """
     corners = boxes[CORNERS]
     kept = np.all((corners[:, :2] < part[2:]) & (corners[:, 2:] > part[:2]), 1)
@@ -75,16 +77,16 @@ def within(boxes: np.ndarray, part: np.ndarray, emit: pb.EmitConstraint | None) 
 
 
 def mirrored(boxes: np.ndarray) -> np.ndarray:
-    """The boxes of a picture that is flipped left and right."""
+    """The boxes of a picture after it is flipped horizontally."""
     flipped = boxes.copy()
     flipped[:, 2], flipped[:, 4] = 1 - boxes[:, 4], 1 - boxes[:, 2]
     return flipped
 
 
 def resized(boxes: np.ndarray, height: int, width: int, param: pb.ResizeParameter) -> np.ndarray:
-    """The boxes of a picture of `height` × `width` after a `resize_param`, as parts of what comes of it.
+    """The boxes of a picture of `height` × `width` after a `resize_param`, as fractions of the result with its padding.
 
-    A side beyond the picture is brought to the edge of that, padding included, as in the fork.
+    A side beyond the picture is moved to the edge of the result, padding included, as in the fork.
     """
     start: np.ndarray = np.zeros(2, np.float32)
     share: np.ndarray = np.ones(2, np.float32)
@@ -99,15 +101,15 @@ def resized(boxes: np.ndarray, height: int, width: int, param: pb.ResizeParamete
 
 
 def told_by_scales(param: pb.ResizeParameter | None) -> TypeGuard[pb.ResizeParameter]:
-    """Whether boxes are told in units of width_scale and height_scale."""
+    """Whether boxes are given in units of width_scale and height_scale."""
     return (
         param is not None and param.resize_mode == param.FIT_SMALL_SIZE and param.height_scale * param.width_scale > 0
     )
 
 
 def extent(height: int, width: int, param: pb.ResizeParameter | None) -> tuple[float, float] | None:
-    """How often width_scale and height_scale go into a picture of `height` × `width` after `resize_param`; None where
-    these, or FIT_SMALL_SIZE, are not given."""
+    """The width and height, in units of width_scale and height_scale, of a picture of `height` × `width` after
+    `resize_param`; None unless this gives both scales and FIT_SMALL_SIZE."""
     if not told_by_scales(param):
         return None
     aspect, new = width / height, param.width / param.height
@@ -116,9 +118,8 @@ def extent(height: int, width: int, param: pb.ResizeParameter | None) -> tuple[f
 
 
 def scaled(boxes: np.ndarray, part: np.ndarray, extent: tuple[float, float]) -> np.ndarray:
-    """Boxes, parts of the `part` (4) of a picture, in units of width_scale and height_scale; see `extent`.
-
-    Raises DataError where the part is smaller than these.
+    """Converts boxes from fractions of the `part` (4) of a picture to units of width_scale and height_scale; see
+    `extent`. Raises DataError if the part is smaller than these.
     """
     factor = np.array(extent) * (part[2:] - part[:2])
     if np.any(factor < 1):
@@ -129,14 +130,15 @@ def scaled(boxes: np.ndarray, part: np.ndarray, extent: tuple[float, float]) -> 
 
 
 def in_picture(boxes: np.ndarray, height: int, width: int, resize: pb.ResizeParameter | None = None) -> np.ndarray:
-    """Boxes (…, 4), parts of what a net saw, as pixels of the picture that was `height` × `width` before `resize`."""
+    """Converts boxes (…, 4) from fractions of a net's input to pixels of the picture, `height` × `width` before
+    `resize`."""
     scale = np.array([width, height, width, height], np.float32)
     if resize is not None and resize.resize_mode == resize.FIT_LARGE_SIZE_AND_PAD:
         shape, aspect = resize.width / resize.height, width / height
         across, down = (0, (1 - shape / aspect) / 2) if aspect > shape else ((1 - aspect / shape) / 2, 0)
         start, share = np.array([across, down] * 2), np.array([1 - 2 * across, 1 - 2 * down] * 2)
         beside = np.any((boxes[..., :2] >= start[2:] + share[2:]) | (boxes[..., 2:] <= start[:2]), -1, keepdims=True)
-        boxes = np.where(beside, boxes, (boxes - start) / share)  # what lies in the padding stays, as in the fork
+        boxes = np.where(beside, boxes, (boxes - start) / share)  # boxes in the padding stay, as in the fork
     if told_by_scales(resize):
         seen = np.array([resize.width_scale, resize.height_scale] * 2, np.float32)
         return np.clip(boxes * seen, 0, scale)

@@ -1,4 +1,4 @@
-"""Files that say which boxes stand on a picture: VOC's XML, COCO's JSON a picture, and lines of text."""
+"""Reads files with the boxes of a picture: VOC's XML, COCO's JSON split by picture, and lines of text."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -14,11 +14,11 @@ from engine.proto import caffe_pb2 as pb
 from engine.proto import text
 
 LARGEST = 1 << 24
-"""Bytes of the largest file that is read."""
+"""The most bytes that a file may have."""
 
 
 class Box(NamedTuple):
-    """A class, the corners in pixels, and whether it is hard to see, or a crowd."""
+    """A class, the corners in pixels, and whether the object is hard to recognise, or a crowd."""
 
     label: int
     xmin: float
@@ -29,7 +29,7 @@ class Box(NamedTuple):
 
 
 def read_label_map(path: Path, *, check: bool = False) -> dict[str, int]:
-    """The number of each name in a LabelMap file. Raises DataError, with `check` for a name or a number given twice."""
+    """The number of each name in a LabelMap file. Raises DataError, with `check` also for a repeated name or number."""
     items = text.read(path, pb.LabelMap).item
     if check:
         for what in ("name", "label"):
@@ -40,24 +40,24 @@ def read_label_map(path: Path, *, check: bool = False) -> dict[str, int]:
 
 
 def read_sizes(path: Path) -> tuple[list[str], np.ndarray]:
-    """Names and (n, 2) heights and widths of the pictures in a name_size_file. Raises DataError."""
+    """The names, and the heights and widths (n, 2), of the pictures in a name_size_file. Raises DataError."""
     try:
         words = [line.split() for line in regular_file.read(path, LARGEST).decode().splitlines() if line.split()]
         sizes = np.array([(int(height), int(width)) for _, height, width in words])
     except OSError as e:
         raise DataError(f"name_size_file {path} cannot be read: {e.strerror}.") from e
     except ValueError as e:
-        raise DataError(f"name_size_file {path} has a line that is no name, height and width.") from e
+        raise DataError(f"name_size_file {path} has a line that is not a name, a height and a width.") from e
     if not len(sizes) or np.min(sizes) < 1:
         raise DataError(f"name_size_file {path} names no picture, or one without a size.")
     return [name for name, _, _ in words], sizes
 
 
 def read(path: Path, kind: str, shape: tuple[int, int], labels: Mapping[str, int]) -> tuple[list[Box], tuple[int, int]]:
-    """The boxes in a file of the `kind` "xml", "json" or "txt", and the height and width that they are pixels of.
+    """The boxes in a file of the `kind` "xml", "json" or "txt", and the height and width that their pixels refer to.
 
-    shape: that of the picture, which counts where the file does not say one. labels: the number of each class's name.
-    Raises DataError, naming the file, for what is no such file and for a name without a number.
+    shape: the picture's, used if the file does not give one. labels: the number of each class name. Raises DataError,
+    naming the file, for a file of another form and for a class name without a number.
     """
     try:
         data = regular_file.read(path, LARGEST)
@@ -70,7 +70,7 @@ def read(path: Path, kind: str, shape: tuple[int, int], labels: Mapping[str, int
 
 
 def groups(boxes: list[Box], shape: tuple[int, int]) -> list[pb.AnnotationGroup]:
-    """The boxes class by class, in the order in which classes first come, as parts of a picture of this `shape`."""
+    """The boxes grouped by class, in the order in which classes first occur, as fractions of a picture of `shape`."""
     made: dict[int, pb.AnnotationGroup] = {}
     height, width = shape
     for box in boxes:
@@ -87,7 +87,7 @@ def groups(boxes: list[Box], shape: tuple[int, int]) -> list[pb.AnnotationGroup]
 
 
 class _Wrong(Exception):
-    """What is wrong with a file, in words that go on from its name."""
+    """What is wrong with a file; the message continues after its name."""
 
 
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
@@ -99,7 +99,7 @@ def _xml(data: bytes, labels: Mapping[str, int]) -> Parsed:
     try:
         root = ElementTree.fromstring(data)  # noqa: S314  expat bounds what entities make of a file
     except (ElementTree.ParseError, ValueError, LookupError) as e:
-        raise _Wrong(f"is no XML: {e}.") from None
+        raise _Wrong(f"is not XML: {e}.") from None
     if root.tag != "annotation":
         raise _Wrong(f"is XML of <{root.tag[:50]}>, and <annotation> is needed.")
     boxes = []
@@ -126,7 +126,7 @@ def _json(data: bytes, labels: Mapping[str, int]) -> Parsed:
         image = root.get("image", {})
         size = (int(image["height"]), int(image["width"])) if {"height", "width"} <= image.keys() else None
     except (ValueError, RecursionError) as e:
-        raise _Wrong(f"is no JSON: {str(e)[:200]}.") from None
+        raise _Wrong(f"is not JSON: {str(e)[:200]}.") from None
     except (KeyError, TypeError, AttributeError):
         raise _Wrong('is JSON without an "annotation" list of objects with a bbox of four and a category_id.') from None
     return boxes, size
@@ -153,18 +153,19 @@ def _number(found: Any) -> float:
     except (TypeError, ValueError):
         raise _Wrong(f"has {str(found)[:50]!r} where a number is needed.") from None
     if not abs(number) < 2**31:
-        raise _Wrong(f"has {str(found)[:50]!r}, which is no number of a pixel or a class.")
+        raise _Wrong(f"has {str(found)[:50]!r}, which cannot be a pixel or a class.")
     return number
 
 
 def _label(name: str, labels: Mapping[str, int]) -> int:
     if name not in labels:
-        raise _Wrong(f'has a box of class "{name[:50]}", which the label map has not.')
+        raise _Wrong(f'has a box of class "{name[:50]}", which is not in the label map.')
     return labels[name]
 
 
 def complaints(boxes: list[Box], shape: tuple[int, int], picture: tuple[int, int]) -> Iterator[str]:
-    """What is odd with boxes, pixels of this `shape` on a `picture` of that height and width; they are kept."""
+    """Warnings about boxes that are kept all the same. `shape`: the height and width that their pixels refer to;
+    `picture`: the picture's own."""
     height, width = shape
     for side, told, there in zip(("height", "width"), shape, picture, strict=True):
         if told != there:

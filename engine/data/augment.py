@@ -10,10 +10,10 @@ from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb
 
 _GREY = np.array([0.114, 0.587, 0.299])
-"""Shares of blue, green and red in a grey, as everywhere in OpenCV (ITU-R BT.601)."""
+"""Weights of blue, green and red in grey, as everywhere in OpenCV (ITU-R BT.601)."""
 
 _YIQ = np.array([_GREY, [-0.322, -0.274, 0.596], [0.312, -0.523, 0.211]])
-"""From blue, green and red to grey and two axes of colour: hue is an angle in their plane (NTSC, 1953)."""
+"""Converts blue, green and red to grey and two colour axes, in whose plane hue is an angle (NTSC, 1953)."""
 
 _TRIES = 10
 _SHARES = ("min_area", "max_area")
@@ -21,10 +21,10 @@ _SHAPES = ("min_aspect", "max_aspect")
 
 
 class Augmentation:
-    """Rotation, crops of random size and shape, jittered colours, cut-out squares; in the order of the message.
+    """Rotation, crops of random size and shape, jittered colours, cut-out squares; in the order of the fields.
 
-    What happens to a picture is a function of its own random numbers alone, whichever thread it is in. Raises DataError
-    for parameters that mean nothing.
+    What happens to a picture depends on its own random numbers only, not on the thread. Raises DataError for parameters
+    that make no sense.
     """
 
     def __init__(self, param: pb.AugmentationParameter, crop: int) -> None:
@@ -35,15 +35,15 @@ class Augmentation:
         self._check()
 
     def check(self, channels: int) -> None:
-        """Raises DataError, whose message goes on from the picture's name, for one of so many channels."""
+        """Raises DataError, whose message continues after the picture's name, for an unsuitable number of channels."""
         if self._tints and channels != 3:
-            raise DataError(f"has {channels} channels; saturation and hue are of pictures in colour, with 3")
+            raise DataError(f"has {channels} channels; saturation and hue need pictures in colour, with 3")
 
     def change(self, picture: np.ndarray, mean: np.ndarray | None, draw: np.ndarray) -> np.ndarray:
-        """The picture (channels, height, width) rotated, cropped and with other colours, minus the mean, rotated and
-        cropped alike, if there is one. `draw`: the picture's random numbers.
+        """The picture (channels, height, width) rotated, cropped and with changed colours, minus the mean, if there is
+        one, rotated and cropped in the same way. `draw`: the picture's random numbers (3).
 
-        A uint8 picture stays one without a mean.
+        Without a mean, a uint8 picture stays uint8.
         """
         rng = generator(draw, 0)
         if self.param.rotation:
@@ -58,7 +58,7 @@ class Augmentation:
         return changed if mean is None else changed - mean
 
     def cut_out(self, rows: np.ndarray, draws: np.ndarray) -> None:
-        """Puts 0 into a square of each picture in `rows` (n, channels, height, width); its centre lies anywhere in it.
+        """Sets a square of each picture in `rows` (n, channels, height, width) to 0, centred at a random place in it.
 
         T. DeVries, G. Taylor, "Improved regularization of convolutional neural networks with cutout", 2017.
         """
@@ -73,8 +73,8 @@ class Augmentation:
     def _part(self, height: int, width: int, rng: np.random.Generator) -> tuple[slice, slice, slice]:
         """The part of a picture of that size that becomes the crop.
 
-        C. Szegedy et al., "Going deeper with convolutions", 2015, section 6. Where none of the parts tried fits, it is
-        the largest one in the middle whose shape is allowed.
+        C. Szegedy et al., "Going deeper with convolutions", 2015, section 6. If none of the random parts fits, it is
+        the largest part in the middle whose shape is allowed.
         """
         p = self.param
         for _ in range(_TRIES):
@@ -92,10 +92,10 @@ class Augmentation:
         return np.s_[:, top : top + h, left : left + w]
 
     def _jittered(self, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Brightness, contrast, saturation and hue, one after the other: each is linear, so all of them are one matrix.
+        """Changes brightness, contrast, saturation and hue, in this order; each is linear, so all are one matrix.
 
-        Of blue, green and red x, with grey g·x: brightness b·x; contrast c·x + (1 − c)·mean grey; saturation
-        s·x + (1 − s)·g·x; hue a rotation about the axis of greys.
+        For a pixel x of blue, green and red, whose grey is g·x: brightness is b·x; contrast c·x + (1 − c)·mean grey;
+        saturation s·x + (1 − s)·g·x; hue a rotation about the axis of greys.
         """
         p = self.param
         brightness, contrast, saturation = 1 + rng.uniform(-1, 1, 3) * (p.brightness, p.contrast, p.saturation)
@@ -127,15 +127,15 @@ class Augmentation:
         for least, most in (_SHARES, _SHAPES):
             low, high = getattr(p, least), getattr(p, most)
             if not 0 < low <= high:
-                raise _wrong(f"{least} {low:g} and {most} {high:g}; the first is above 0 and not above the second")
+                raise _wrong(f"{least} {low:g} and {most} {high:g}; the first must be above 0 and not above the second")
         if p.max_area > 1:
-            raise _wrong(f"max_area {p.max_area:g}; it is a share of the picture, 1 at most")
+            raise _wrong(f"max_area {p.max_area:g}; it is a fraction of the picture, 1 at most")
         if self.resizes and not self.crop:
             raise _wrong("crops of random size are stretched to crop_size, and transform_param has none")
 
 
 def rotated(picture: np.ndarray, degrees: float) -> np.ndarray:
-    """The picture (channels, height, width), turned about its centre against the clock; corners are reflected."""
+    """The picture (channels, height, width) rotated counterclockwise about its centre; corners are reflected."""
     _, height, width = picture.shape
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1)
     border = cv2.BORDER_REFLECT_101
@@ -143,14 +143,15 @@ def rotated(picture: np.ndarray, degrees: float) -> np.ndarray:
 
 
 def stretched(picture: np.ndarray, side: int) -> np.ndarray:
-    """The picture (channels, height, width) in `side` × `side`, as Caffe resizes: bilinear."""
+    """The picture (channels, height, width) resized to `side` × `side`, bilinearly as Caffe does."""
     return by_fours(picture, lambda part: cv2.resize(part, (side, side)))
 
 
 def by_fours(picture: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """What OpenCV, which takes four channels at most and has them last, makes of a picture (channels, height, width).
+    """Applies `change`, an OpenCV function, to a picture (channels, height, width), four channels at a time.
 
-    Decoded pictures lie in memory as it wants them, and so do those returned.
+    OpenCV takes at most four channels, as the last axis. Decoded pictures, and those returned, already have its layout
+    in memory.
     """
     parts = []
     for begin in range(0, len(picture), 4):
@@ -160,7 +161,7 @@ def by_fours(picture: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) ->
 
 
 def generator(draw: np.ndarray, part: int) -> np.random.Generator:
-    """The random numbers of a picture's `part` of the changes, which its draws stand for."""
+    """The random numbers for one `part` of the changes to a picture, seeded with its draw (3)."""
     return np.random.default_rng([part, *draw.view(np.uint64).tolist()])
 
 

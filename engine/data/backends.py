@@ -14,5 +14,5 @@ WRITERS: Mapping[str, Callable[..., DatabaseWriter]] = {"lmdb": LMDBWriter, "lev
 
 
 def opened(path: Path) -> Database:
-    """The LMDB or LevelDB in a folder, whichever it is. Raises DataError where there is neither."""
+    """The LMDB or LevelDB in a folder, whichever it is. Raises DataError if it is neither."""
     return LevelDB(path) if (path / "CURRENT").is_file() else LMDB(path)

@@ -1,4 +1,4 @@
-"""Bad records skipped and counted, where that is asked for; everywhere else the first ends the run."""
+"""Skips and counts bad records, if the user asks for it; otherwise the first bad record ends the run."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,9 +10,9 @@ from engine.errors import BadRecord, DataError
 
 
 class BadRecords:
-    """Those that a layer's source skips: told of at once, and how many there were at the end.
+    """The bad records that a layer's source skips: logs each at once, and their number at the end.
 
-    `bounds`: what the labels in a top may be (`Net.label_bounds`), once known; a record with another one is bad, too.
+    `bounds`: the allowed labels in each top (`Net.label_bounds`), once known; a record with any other label is bad too.
     """
 
     def __init__(self, layer: str) -> None:
@@ -22,7 +22,7 @@ class BadRecords:
         self._told: set[int] = set()
 
     def skip(self, error: BadRecord) -> None:
-        """A record is left out; `error` names it and says why. In later rounds it is told of and counted no more."""
+        """Notes a skipped record, which `error` names with the reason. It is logged and counted only the first time."""
         if hash(str(error)) in self._told:
             return
         self._told.add(hash(str(error)))
@@ -30,22 +30,22 @@ class BadRecords:
         log.warning("data_layer.cpp:62", f'layer "{self._layer}": skipped a bad record: {error}')
 
     def sum_up(self) -> None:
-        """Tells how many there were; once they are no more."""
+        """Logs how many were skipped, if any; to be called at the end."""
         if self.count:
             records = "1 bad record was" if self.count == 1 else f"{self.count:,} bad records were"
             log.warning("data_layer.cpp:62", f'layer "{self._layer}": {records} skipped in all.')
 
 
 class GoodNumbers:
-    """Of numbered records, those that are not known to be bad: the next of them stands in for a bad one."""
+    """The numbered records that are not known to be bad; the next good one stands in for a bad one."""
 
     def __init__(self, count: int, records: str) -> None:
-        """records: what they are, for a message that none of them can be used."""
+        """count: how many records there are. records: what they are, for the message that none of them can be used."""
         self._count, self._records = count, records
         self._bad: set[int] = set()
 
     def from_(self, number: int) -> int:
-        """The number, or the first behind it, round and round, that is good. Raises DataError where none is left."""
+        """`number` if it is good, otherwise the next that is, cyclically. Raises DataError if none is left."""
         if len(self._bad) == self._count:
             raise DataError(f"None of {self._records} can be used.")
         while number in self._bad:
@@ -53,7 +53,7 @@ class GoodNumbers:
         return number
 
     def leave_out(self, number: int) -> bool:
-        """Notes a bad one. False where it is known already."""
+        """Notes a bad record. Returns False if it was known already."""
         known = number in self._bad
         self._bad.add(number)
         return not known
@@ -61,7 +61,7 @@ class GoodNumbers:
 
 @runtime_checkable
 class Skips(Protocol):
-    """A source that can do without a bad record: `bad` is None as long as it must not."""
+    """A source that can skip bad records; `bad` is None as long as it must not."""
 
     bad: BadRecords | None
 
@@ -71,8 +71,8 @@ _skipping = False
 
 @contextmanager
 def skipping(asked: bool) -> Iterator[None]:
-    """Sources opened meanwhile skip bad records, if `asked`: a flag of the whole command."""
-    global _skipping  # noqa: PLW0603  as the flag itself
+    """Lets sources that are opened within the block skip bad records, if `asked`: a flag of the whole command."""
+    global _skipping  # noqa: PLW0603  the flag is global too
     before, _skipping = _skipping, asked
     try:
         yield
@@ -81,7 +81,7 @@ def skipping(asked: bool) -> Iterator[None]:
 
 
 def told(error: DataError, source: object) -> str:
-    """What is said of an error of a source: where it can go on without the record, with what would make it do so."""
+    """The message for an error of a source; if the source could skip the record, it says with which flag."""
     one = isinstance(error, BadRecord) and isinstance(source, Skips) and source.bad is None
     return f"{error}{'' if str(error).endswith('.') else '.'} {_REMEDY}" if one else str(error)
 
@@ -92,6 +92,6 @@ _REMEDY = (
 
 
 def allow(source: object, layer: str) -> None:
-    """Lets a source skip, where that is asked for and it can."""
+    """Lets a source skip bad records, if the user asked for it and the source can."""
     if _skipping and isinstance(source, Skips):
         source.bad = BadRecords(layer)

@@ -1,4 +1,4 @@
-"""Parts of a picture to train a detector on, chosen at random by how they lie to its boxes (Liu et al. 2016, 2.2)."""
+"""Samples parts of a picture to train a detector on, by how they overlap its boxes (Liu et al. 2016, section 2.2)."""
 
 from collections.abc import Sequence
 
@@ -13,11 +13,11 @@ _CONSTRAINTS = (
     ("sample_coverage", coverage),
     ("object_coverage", lambda part, boxes: coverage(boxes, part)),
 )
-"""What may be asked of a part and a box, and its measure."""
+"""What a constraint may limit between a part and a box, and the function that measures it."""
 
 
 MOST_TRIALS = 1_000_000
-"""Those of a picture are drawn at once."""
+"""The most trials of a sampler: those for a picture are all drawn at once."""
 
 
 def check(samplers: Sequence[pb.BatchSampler]) -> None:
@@ -25,10 +25,11 @@ def check(samplers: Sequence[pb.BatchSampler]) -> None:
     for each in samplers:
         s = each.sampler
         if each.max_trials > MOST_TRIALS:
-            raise DataError(f"batch_sampler: max_trials is {each.max_trials}; {MOST_TRIALS:,} at most are made.")
+            raise DataError(f"batch_sampler: max_trials is {each.max_trials}; give {MOST_TRIALS:,} at most.")
         if not 0 < s.min_scale <= s.max_scale <= 1:
             raise DataError(
-                f"batch_sampler: scales from {s.min_scale:g} to {s.max_scale:g}; they lie above 0, up to 1."
+                f"batch_sampler: scales from {s.min_scale:g} to {s.max_scale:g}; they must be above 0 and 1 at most, "
+                "and the second not less than the first."
             )
         if not 0 < s.min_aspect_ratio <= s.max_aspect_ratio < np.inf:
             raise DataError(
@@ -38,7 +39,7 @@ def check(samplers: Sequence[pb.BatchSampler]) -> None:
 
 
 def sample(samplers: Sequence[pb.BatchSampler], corners: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
-    """A part (4) of a picture with boxes `corners` (n, 4), one of those that the samplers find; None without any."""
+    """A random one of the parts (4) that the samplers find in a picture with boxes `corners` (n, 4); None if none."""
     found: list[np.ndarray] = []
     for each in samplers:
         if each.use_original_image:
@@ -49,7 +50,7 @@ def sample(samplers: Sequence[pb.BatchSampler], corners: np.ndarray, rng: np.ran
 
 
 def _parts(sampler: pb.Sampler, trials: int, rng: np.random.Generator) -> np.ndarray:
-    """Random parts (trials, 4) of the whole, of areas scale², none wider or higher than that."""
+    """Random parts (trials, 4) of the picture, with areas scale², all of which lie within it."""
     scale = rng.uniform(sampler.min_scale, sampler.max_scale, trials)
     ratio = rng.uniform(sampler.min_aspect_ratio, sampler.max_aspect_ratio, trials)
     ratio = np.minimum(np.maximum(ratio, scale**2), 1 / scale**2)
@@ -59,7 +60,7 @@ def _parts(sampler: pb.Sampler, trials: int, rng: np.random.Generator) -> np.nda
 
 
 def _meets(part: np.ndarray, corners: np.ndarray, constraint: pb.SampleConstraint) -> bool:
-    """Whether one of the boxes lies to the part as the constraint asks; true where it asks nothing."""
+    """Whether the part satisfies the constraint with at least one of the boxes; an empty constraint is satisfied."""
     fits = np.ones(len(corners), bool)
     asked = False
     for name, measure in _CONSTRAINTS:

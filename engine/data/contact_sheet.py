@@ -1,4 +1,4 @@
-"""Pictures side by side in one, with words below each: what a net is fed, to be looked at."""
+"""Arranges pictures side by side in one, each with a caption, to show what a net is fed."""
 
 import math
 from collections.abc import Sequence
@@ -13,18 +13,18 @@ from engine.errors import DataError
 from engine.host import atomic_file
 
 _LEAST, _MOST = 96, 256
-"""Pixels that a picture's longer side has on the sheet."""
+"""The least and the most pixels of a picture's longer side on the sheet."""
 
 _SHOWN = 40
-"""Values of a label that are shown: more than there is room for."""
+"""How many values of a label are put in a caption: more than there is room for."""
 
 _LINE, _LETTER, _GAP = 14, 8, 4
-"""Pixels: a caption's height, the width of its letters, the space around a picture."""
+"""In pixels: the height of a caption, the width of a letter, the gap around a picture."""
 
 
 @dataclass(frozen=True)
 class ContactSheet:
-    """`image`: uint8 (height, width, 3). `low`, `high`: the values that are black and white in it."""
+    """`image`: uint8 (height, width, 3). `low`, `high`: the values shown as black and as white."""
 
     image: np.ndarray
     low: float
@@ -32,9 +32,9 @@ class ContactSheet:
 
 
 def first_pictures(source: Source, count: int) -> tuple[list[np.ndarray], list[str]]:
-    """The first `count` pictures that a source hands out, and the values of its other tops, as captions.
+    """The first `count` pictures of a source, with the values of its other tops as captions.
 
-    Raises DataError, also where no top is one of pictures: (batch, channels, height, width).
+    Raises DataError as the source does, and if no top is pictures: (batch, channels, height, width).
     """
     pictures: list[np.ndarray] = []
     captions: list[str] = []
@@ -43,7 +43,7 @@ def first_pictures(source: Source, count: int) -> tuple[list[np.ndarray], list[s
         top = next((name for name, value in batch.items() if value.ndim == 4 and value.size), None)
         if top is None:
             shapes = ", ".join(f"{name} {list(value.shape)}" for name, value in batch.items())
-            raise DataError(f"none of its tops is one of pictures, with four axes; they are {shapes}.")
+            raise DataError(f"none of its tops is pictures, with four axes; they are {shapes}.")
         pictures += list(batch[top])
         others = [value.reshape(len(value), -1) for name, value in batch.items() if name != top and value.ndim]
         captions += [
@@ -54,10 +54,10 @@ def first_pictures(source: Source, count: int) -> tuple[list[np.ndarray], list[s
 
 
 def contact_sheet(pictures: Sequence[np.ndarray], captions: Sequence[str]) -> ContactSheet:
-    """The pictures (channels, height, width) of any sizes, in rows that make about a square.
+    """Arranges pictures (channels, height, width) of any sizes in rows that form about a square.
 
-    Three channels are blue, green and red; of another number the first is shown in grey. Values are stretched so that
-    the least of all is black and the largest white; what is no finite number is black.
+    Three channels are blue, green and red; of any other number, the first is shown in grey. Values are scaled so that
+    the smallest of all is black and the largest white; values that are not finite are black or white.
     """
     shown = [p[:3] if len(p) == 3 else p[:1] for p in pictures]
     finite = [p[np.isfinite(p)] for p in shown]
@@ -79,13 +79,13 @@ def contact_sheet(pictures: Sequence[np.ndarray], captions: Sequence[str]) -> Co
 
 
 def write(path: str | Path, sheet: ContactSheet) -> None:
-    """Writes it as PNG. Raises DataError where it cannot be written."""
+    """Writes a sheet as PNG. Raises DataError if it cannot be written."""
     with atomic_file.writing(path, DataError):
         atomic_file.replace(path, cv2.imencode(".png", sheet.image)[1].tobytes())
 
 
 def _tile(picture: np.ndarray, low: float, high: float) -> np.ndarray:
-    """A picture in bytes, (height, width, 3), in a size that can be looked at."""
+    """A picture in bytes (height, width, 3), enlarged or reduced to a size suitable for viewing."""
     unit = (picture.astype(np.float64) - low) / ((high - low) or 1)
     grey = np.rint(255 * np.clip(np.nan_to_num(unit), 0, 1)).astype(np.uint8).transpose(1, 2, 0)
     tile = np.ascontiguousarray(np.broadcast_to(grey, (*grey.shape[:2], 3)))

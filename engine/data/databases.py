@@ -1,6 +1,6 @@
-"""Key-value databases of records, as Caffe has them: read in the order of their keys, written once.
+"""The interfaces of Caffe's key-value databases, which are read in the order of their keys and written once.
 
-A database never runs code of its maker: records are bytes.
+Records are plain bytes: reading a database never runs code that its maker put there.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from typing import Protocol, Self
 from engine.errors import DataError
 
 ANNOTATED = b"\x0a"
-"""How an AnnotatedDatum begins: its first field is a Datum, and a Datum's first is a number."""
+"""The first byte of an AnnotatedDatum, whose first field is a message, a Datum; a Datum's first field is a number."""
 
 
 class Database(Protocol):
@@ -20,18 +20,19 @@ class Database(Protocol):
     path: Path
 
     def records(self, after: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
-        """The (key, value) pairs behind the key `after`, which must be there; from the first on for None."""
+        """The (key, value) pairs after the key `after`, which must exist; all of them for None."""
 
     def keys(self, after: bytes | None = None) -> Iterator[bytes]:
-        """Their keys alone: the values are not read."""
+        """The keys that `records` would yield; the values are not read."""
 
     def close(self) -> None: ...
 
 
 class DatabaseWriter(Protocol):
-    """Writes a new database, whole or not at all, in a `with` block. `path` is there when the block has ended well.
+    """Writes a new database, whole or not at all, in a `with` block. `path` exists once the block has succeeded.
 
-    entries, last_key: what a process that was stopped had written of the same database (see PartialFolder).
+    entries, last_key: how many records of the same database an earlier process, which was stopped, had written, and the
+    last one's key (see PartialFolder).
     """
 
     path: Path
@@ -45,17 +46,17 @@ class DatabaseWriter(Protocol):
     ) -> None: ...
 
     def put(self, key: bytes, value: bytes) -> None:
-        """Adds a record. Keys come in their order. Raises DataError where it cannot be written."""
+        """Adds a record. Keys must come in ascending order. Raises DataError if it cannot be written."""
 
 
 def missing_key(path: Path, key: bytes) -> DataError:
-    """The error for a position that the database does not have."""
+    """The error for a resume position that the database does not have."""
     return DataError(
-        f'{path}: has no record "{name_key(key)}", where reading stopped. It is another database than the one of the '
-        "snapshot: bring that one back, or start without its data position."
+        f'{path} has no record "{name_key(key)}", where reading stopped. It is not the database that the snapshot was '
+        "made with: restore that one, or start without its data position."
     )
 
 
 def name_key(key: bytes) -> str:
-    """A key as messages show it."""
+    """A key as text for messages."""
     return key.decode("utf-8", "backslashreplace")

@@ -1,4 +1,4 @@
-"""Datum records: a picture with its label, raw or in an encoded picture format, to arrays and back."""
+"""Datum records, each a picture with its label, raw or in an encoded format such as JPEG: to arrays and back."""
 
 import enum
 import zlib
@@ -24,9 +24,9 @@ class Colour(enum.IntEnum):
 
 
 def parse(value: bytes) -> pb.Datum:
-    """The message of a record. Raises DataError for bytes that are none."""
+    """The message of a record. Raises DataError for bytes that are not a Datum."""
     if value.startswith(ANNOTATED):
-        raise DataError("is an AnnotatedDatum record, a picture with boxes: the layer AnnotatedData reads such")
+        raise DataError("is an AnnotatedDatum record, a picture with boxes: the layer AnnotatedData reads those")
     try:
         return pb.Datum.FromString(value)
     except DecodeError as e:
@@ -34,10 +34,10 @@ def parse(value: bytes) -> pb.Datum:
 
 
 def stacked(values: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray] | None:
-    """The uint8 pictures (n, channels, height, width) and the labels (n,) of raw records, all at once.
+    """Decodes raw records all at once: their uint8 pictures (n, channels, height, width) and labels (n,).
 
-    None where they are not all laid out as the first is, byte for byte but for pixels and label: then each is a case of
-    its own, for `parse` and `pixels`.
+    None unless all have the layout of the first, that is, agree byte for byte except for pixels and label: then each
+    needs `parse` and `pixels`.
     """
     layout, size = _layout(values[0]), len(values[0])
     if layout is None or any(len(value) != size for value in values):
@@ -55,7 +55,7 @@ def stacked(values: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray] | None:
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where a raw record has its pixels and the bytes of its label, of which there may be none; its picture's shape."""
+    """A raw record's picture shape, and the ranges of bytes with its pixels and its label, the latter maybe empty."""
 
     shape: tuple[int, int, int]
     data: range
@@ -63,10 +63,11 @@ class _Layout:
 
 
 def _layout(value: bytes) -> _Layout | None:
-    """None for a record that is not a raw picture with a label of 0 or more, each field there once at most.
+    """The layout of a record; None unless it is a raw picture with a label of 0 or more, and no field occurs twice.
 
-    A record is fields, each a key and a value; both numbers of 7 bits a byte, the lowest first, all bytes but the last
-    with the 8th set; `data` is such a length and so many bytes. https://protobuf.dev/programming-guides/encoding
+    A record is a sequence of fields, each a key and a value. Both are varints: 7 bits per byte, lowest first, with the
+    8th bit set in all bytes but the last. `data` is a length as a varint, and as many bytes.
+    https://protobuf.dev/programming-guides/encoding
     """
     found: dict[int, range] = {}
     numbers: dict[int, int] = {}
@@ -89,7 +90,7 @@ def _layout(value: bytes) -> _Layout | None:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """The number that begins at `at`, and where it ends; −1 for one of more than 4 bytes."""
+    """The varint at `at`, and the position after it; −1 for one of more than 4 bytes."""
     number = 0
     for i, byte in enumerate(data[at : at + 4]):
         number |= (byte & 127) << 7 * i
@@ -109,9 +110,9 @@ _FIELDS = (_CHANNELS, _HEIGHT, _WIDTH, _LABEL, _ENCODED, _DATA)
 
 
 def pixels(datum: pb.Datum, colour: Colour = Colour.AS_STORED) -> np.ndarray:
-    """The picture of shape (channels, height, width): uint8, or float32 for `float_data`. Colours are in BGR order.
+    """The picture (channels, height, width): uint8, or float32 for `float_data`. Colours are in BGR order.
 
-    Raises DataError for a record without pixels, of another size than it says, or that cannot be decoded.
+    Raises DataError for a record without pixels, one of another size than it says, and one that cannot be decoded.
     """
     if datum.encoded:
         return decode(datum.data, colour)
@@ -129,23 +130,23 @@ def pixels(datum: pb.Datum, colour: Colour = Colour.AS_STORED) -> np.ndarray:
 
 
 def decode(data: bytes, colour: Colour) -> np.ndarray:
-    """The uint8 picture (channels, height, width) of an encoded one (PNG, JPEG, …): the pixels that Caffe has.
+    """Decodes a picture (PNG, JPEG, …) to uint8 (channels, height, width), with the same pixels as Caffe.
 
-    Raises DataError for one that cannot be decoded, or has other values than of 8 bits.
+    Raises DataError for one that cannot be decoded, or does not have 8 bits per channel.
     """
     picture = decode_any_depth(data, colour)
     if picture.dtype != np.uint8:
         raise DataError(
-            f"holds a picture of {picture.dtype} values; 8 bits a channel are allowed: force_color and force_gray "
-            "make them so"
+            f"holds a picture of {picture.dtype} values; only 8 bits per channel are allowed: force_color and "
+            "force_gray convert it"
         )
     return picture
 
 
 def decode_any_depth(data: bytes, colour: Colour) -> np.ndarray:
-    """As `decode`, and of as many bits a channel as the file has, where `colour` is AS_STORED.
+    """Like `decode`, but if `colour` is AS_STORED, with as many bits per channel as the file has.
 
-    Raises DataError for one that cannot be decoded.
+    Raises DataError for a picture that cannot be decoded.
     """
     _check_png(data)
     most = picture_limits.most_pixels()
@@ -157,41 +158,41 @@ def decode_any_depth(data: bytes, colour: Colour) -> np.ndarray:
             picture = cv2.imdecode(np.frombuffer(data, np.uint8), colour)
     except (cv2.error, MemoryError) as e:
         raise DataError(
-            f"holds {len(data):,} bytes that OpenCV cannot decode ({_reason(e)}); it takes pictures of {most:,} pixels "
+            f"holds {len(data):,} bytes that OpenCV cannot decode ({_reason(e)}); a picture may have {most:,} pixels "
             "at most (OPENCV_IO_MAX_IMAGE_PIXELS)"
         ) from e
     if picture is None:
-        raise DataError(f"holds {len(data):,} bytes that are no picture in a format that OpenCV reads")
+        raise DataError(f"holds {len(data):,} bytes that are not a picture in a format that OpenCV reads")
     return picture[None] if picture.ndim == 2 else picture.transpose(2, 0, 1)
 
 
 def raw(picture: np.ndarray, label: int) -> pb.Datum:
-    """The record of a uint8 picture of shape (channels, height, width), pixels as they are."""
+    """The record of a uint8 picture (channels, height, width), stored raw."""
     channels, height, width = picture.shape
     return pb.Datum(channels=channels, height=height, width=width, data=picture.tobytes(), label=label)
 
 
 def floats(picture: np.ndarray, label: int | None = None) -> bytes:
-    """The bytes of the record of float values of shape (channels, height, width)."""
+    """The bytes of the record of a picture (channels, height, width) of float values."""
     channels, height, width = picture.shape
     head = pb.Datum(channels=channels, height=height, width=width, label=label).SerializeToString()
-    wire = np.empty(picture.size, [("tag", "u1"), ("value", "<f4")])  # protobuf writes each with its field's tag
+    wire = np.empty(picture.size, [("tag", "u1"), ("value", "<f4")])  # in protobuf each has the field's tag
     wire["tag"] = pb.Datum.FLOAT_DATA_FIELD_NUMBER << 3 | 5
     wire["value"] = picture.ravel()
     return head + wire.tobytes()
 
 
 def encoded(data: bytes, label: int) -> pb.Datum:
-    """The record of a picture in an encoded format, its file's bytes as they are."""
+    """The record of a picture in an encoded format; `data`: its file's bytes, stored unchanged."""
     return pb.Datum(data=data, label=label, encoded=True)
 
 
 def _check_png(data: bytes) -> None:
-    """OpenCV makes room for what a PNG's chunk says to hold before it looks how much there is: seconds, and gigabytes.
-    And it makes something of a picture whose checksums are wrong.
+    """Raises DataError for a PNG with a chunk that claims too great a length, or whose checksum is wrong.
 
-    A chunk is its length, its type, its contents, a checksum of the last two; pictures can do without those whose types
-    begin with a small letter. https://www.w3.org/TR/png/#5Chunk-layout
+    OpenCV allocates what a chunk claims before it looks how much there is, which takes seconds and gigabytes, and it
+    decodes pictures with wrong checksums. A chunk is its length, its type, its contents, and a checksum of type and
+    contents; chunks whose type begins with a small letter are optional. https://www.w3.org/TR/png/#5Chunk-layout
     """
     if not data.startswith(_PNG):
         return
@@ -200,7 +201,7 @@ def _check_png(data: bytes) -> None:
         length, kind = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8]
         start, at = at + 4, at + 12 + length
         if at > len(data) + _ROOM:
-            raise DataError(f"holds a PNG of {len(data):,} bytes with a chunk that says to have {length:,}")
+            raise DataError(f"holds a PNG of {len(data):,} bytes with a chunk that claims to have {length:,}")
         needed = kind.isalpha() and kind.isupper() and at <= len(data)
         if needed and zlib.crc32(data[start : at - 4]) != int.from_bytes(data[at - 4 : at]):
             raise DataError(f"holds a PNG whose chunk {kind.decode()} does not match its checksum: it is damaged")
@@ -208,7 +209,7 @@ def _check_png(data: bytes) -> None:
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _ROOM = 1 << 24
-"""Bytes by which a chunk may be cut short: what can be seen of a picture that is, OpenCV decides."""
+"""Bytes that may be missing at the end of a chunk: OpenCV decides what can be seen of a truncated picture."""
 
 
 def _reason(error: Exception) -> str:

@@ -17,12 +17,12 @@ from engine.errors import BadRecord, DataError
 
 
 class DatumSource:
-    """Reads records in the order of their keys, round and round. Tops: pictures, and labels if there is a second.
+    """Reads records in the order of their keys, again and again. Tops: pictures, and labels if there is a second top.
 
-    Starts a random number below `rand_skip` of records in. Owns the database.
+    Starts at a random one of the first `rand_skip` records. Owns the database.
 
-    With `bad`, the next good records stand in
-    for bad ones; readers of one database that each skip what the others read keep in step all the same.
+    With `bad`, the next good records stand in for bad ones. Readers of one database that each skip what the others read
+    stay in step all the same.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class DatumSource:
         return [(self.batch_size, *shape), (self.batch_size,)][: len(self.tops)]
 
     def _first_shape(self) -> tuple[int, int, int]:
-        """That of the first record, or of the first good one."""
+        """The shape of the first record's picture; of the first good record if bad ones are skipped."""
         first = None
         for key, value in islice(self.database.records(), None if self.bad else 1):
             try:
@@ -73,7 +73,7 @@ class DatumSource:
         return batch
 
     def _made(self, records: Sequence[tuple[bytes, bytes]]) -> Batch:
-        """The batch of some records, which take their part of the batch's random numbers."""
+        """The batch of some records; each uses the random numbers of its place in the batch."""
         self._keys = [key for key, _ in records]
         values = [value for _, value in records]
         pictures, labels = self._pictures(values)
@@ -84,6 +84,7 @@ class DatumSource:
         return dict(zip(self.tops, made, strict=False))
 
     def _made_of_good(self, records: list[tuple[bytes, bytes]], bad: BadRecords) -> Batch:
+        """The batch of some records, with the next good ones in place of bad ones. Raises DataError if all are bad."""
         begun = self._rounds
         while True:
             try:
@@ -100,7 +101,7 @@ class DatumSource:
             self._instead += missing
 
     def _good(self, records: Sequence[tuple[bytes, bytes]], bad: BadRecords) -> list[tuple[bytes, bytes]]:
-        """Those of which a batch can be made: each good by itself, and of the shape that most of them have."""
+        """The records that can form a batch: those that are good by themselves and have the most common shape."""
         shapes = {}
         for i, (key, value) in enumerate(records):
             try:
@@ -123,13 +124,13 @@ class DatumSource:
     def skip(self, batches: int) -> None:
         if batches:
             due = batches * self.batch_size
-            instead = min(self._instead, due)  # read already, in place of bad ones
+            instead = min(self._instead, due)  # already read, in place of bad ones
             self._instead -= instead
             self._pass(due - instead)
             self._batches += batches
 
     def _pass(self, records: int) -> None:
-        """Goes past so many records, by their keys."""
+        """Skips so many records, reading their keys only."""
         keys = self.database.keys(self._after)
         passed = rounds = 0
         while passed < records:
@@ -141,7 +142,7 @@ class DatumSource:
             keys, rounds = self.database.keys(), rounds + 1
             if rounds == 1:
                 begin = passed
-            elif rounds == 2:  # the number of records is known: whole rounds lead nowhere
+            elif rounds == 2:  # the number of records is known now: whole rounds cancel out
                 records = passed + (records - passed) % (passed - begin)
         self._records = self._round(self._after)
 
@@ -169,7 +170,7 @@ class DatumSource:
             self._rounds += 1
 
     def _pictures(self, values: Sequence[bytes]) -> tuple[np.ndarray | list[Picture], Sequence[int] | np.ndarray]:
-        """The pictures and the labels of the records that have just been read."""
+        """The pictures and the labels of the records just read, whose keys are in `_keys`."""
         if alike := datum.stacked(values):
             return alike
         records = [self._parse(key, value) for key, value in zip(self._keys, values, strict=True)]
@@ -187,7 +188,7 @@ class DatumSource:
             raise BadRecord(f"{self._name(key)}: {e}") from e
 
     def _shape(self, key: bytes, record: Any) -> tuple[int, int, int]:
-        """What the picture of a record becomes, which is decoded for that."""
+        """The shape that a record's picture is transformed to; the picture is decoded to find out."""
         try:
             return self.transform.shape(datum.pixels(record, self.transform.colour).shape)
         except DataError as e:
@@ -198,14 +199,14 @@ class DatumSource:
 
 
 _WORTH_THREADS = 4_000
-"""Bytes of a record from which on several threads are faster than one."""
+"""Average bytes per record from which on several threads are faster than one."""
 
 
 def _key(after: object) -> bytes | None:
-    """The key that a state names, byte for byte; None for the beginning."""
+    """The key in a state, byte for byte; None for the beginning. Raises DataError for what cannot be a key."""
     if after is None:
         return None
     try:
         return str(after).encode("latin-1")
     except UnicodeEncodeError as e:
-        raise DataError(f"the resume file has a position behind {str(after)[:50]!r}, which is no key.") from e
+        raise DataError(f"the resume file has the position {str(after)[:50]!r}, which cannot be a key.") from e

@@ -1,4 +1,4 @@
-"""Batches of pictures with a label for each of their places: DenseImageData, ImageSegData, ImageLabelmapData."""
+"""Batches of pictures with a label for each pixel: DenseImageData, ImageSegData, ImageLabelmapData."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,11 +22,12 @@ WHITE = 255
 
 
 class PairList:
-    """The pictures of a list, and their labels: a second file's (PIXEL), one number's (IMAGE), or `ignored` (NONE).
+    """The pictures of a list with their labels, which come from a second file (PIXEL), from one number for the whole
+    picture (IMAGE), or are all `ignored` (NONE).
 
-    Raises DataError for a file that cannot be read, one without pictures, and a line that does not hold what `kind`
-    needs. `definition`: the prototxt that `root_folder` is written in. With `edges` a label is 1 where the second file
-    is nearer to white than to black, and 0 elsewhere (HED).
+    Raises DataError for a list that cannot be read or has no pictures, and for a line that does not hold what `kind`
+    needs. `definition`: the prototxt that gives `root_folder`. With `edges` a label is 1 where the second file is
+    nearer to white than to black, and 0 elsewhere (HED).
     """
 
     def __init__(
@@ -51,13 +52,13 @@ class PairList:
         return len(self._lines)
 
     def name(self, index: int) -> str:
-        """How messages name a picture."""
+        """The name of a picture in messages."""
         return f"{self.source}: {self.root_folder}{self._lines[index][0]}"
 
     def read(self, index: int, colour: Colour, size: tuple[int, int] | None) -> tuple[np.ndarray, np.ndarray]:
-        """The uint8 picture (channels, height, width), stretched to `size`, and its labels (height, width).
+        """The uint8 picture (channels, height, width), resized to `size`, and its labels (height, width).
 
-        Raises DataError, whose message goes on from the picture's name.
+        Raises DataError, whose message continues after the picture's name.
         """
         first, second = self._lines[index]
         picture = read_picture(self._path(first), colour, size)
@@ -95,10 +96,11 @@ class PairList:
 
 @dataclass(frozen=True)
 class DenseCut:
-    """What is done to a picture and its labels: stretch, fill up, crop, mirror; and to the picture, mean and scale.
+    """Transforms a picture and its labels: resize, pad, crop, mirror; and for the picture, mean and scale.
 
-    crop: height and width; `anywhere` or in the centre. fill: the label of what is filled up, None where a picture
-    smaller than the crop is an error. Raises DataError for what such pictures cannot be given.
+    crop: height and width, at a random place if `anywhere`, otherwise in the centre. fill: the label of padding; None
+    if a picture smaller than the crop is an error. factors: the scales to choose from at random. Raises DataError for
+    parameters that do not apply to such pictures.
     """
 
     param: pb.TransformationParameter
@@ -111,20 +113,21 @@ class DenseCut:
     def __post_init__(self) -> None:
         for field in ("mean_file", "augmentation"):
             if self.param.HasField(field):
-                raise DataError(f"transform_param: {field} is not for pictures with a label a place; leave it out.")
+                raise DataError(f"transform_param: {field} is not for pictures with a label per pixel; leave it out.")
         if any(not 0 < factor <= 100 for factor in self.factors):
             raise DataError(f"transform_param: scale_factors {list(self.factors)} must lie between 0 and 100.")
 
     def __call__(self, picture: np.ndarray, labels: np.ndarray, u: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-        """The float32 picture (channels, height, width) and labels (1, height, width).
+        """The transformed float32 picture (channels, height, width) and labels (1, height, width).
 
-        u: four uniform numbers in [0, 1): mirror, top, left, factor. Raises DataError where it does not fit.
+        u: four uniform numbers in [0, 1) that decide on mirroring, top, left, factor. Raises DataError for a picture
+        that does not fit the parameters.
         """
         channels = len(picture)
         mean = np.array(self.param.mean_value, np.float32)
         if mean.size not in (0, 1, channels):
             raise DataError(
-                f"has {channels} channels and transform_param {mean.size} mean_value; give one, or {channels}"
+                f"has {channels} channels and transform_param has {mean.size} mean_value; give one, or {channels}"
             )
         if self.factors:
             picture, labels = _stretched(picture, labels, self.factors[int(u[3] * len(self.factors))])
@@ -142,7 +145,7 @@ class DenseCut:
             if self.fill is None:
                 raise DataError(f"is {by(labels.shape)}, smaller than the crop of {by(self.crop)}")
             ends = [(0, n) for n in lacking]
-            value = np.pad(value, [(0, 0), *ends])  # the mean, now that it is subtracted
+            value = np.pad(value, [(0, 0), *ends])  # 0 stands for the mean, which is subtracted already
             labels = np.pad(labels, ends, constant_values=self.fill)
         spare = [d - c for c, d in zip(self.crop, labels.shape, strict=True)]
         top, left = [int(at * (n + 1)) if self.anywhere else n // 2 for at, n in zip(u[1:3], spare, strict=True)]
@@ -151,7 +154,7 @@ class DenseCut:
 
 
 def _stretched(picture: np.ndarray, labels: np.ndarray, factor: float) -> tuple[np.ndarray, np.ndarray]:
-    """Both stretched by `factor`, the picture smoothly and the labels not."""
+    """Both resized by `factor`: the picture with interpolation, the labels without."""
     size = [max(1, round(d * factor)) for d in labels.shape]
     larger = cv2.resize(picture.transpose(1, 2, 0), size[::-1])
     larger = larger[None] if larger.ndim == 2 else larger.transpose(2, 0, 1)
@@ -159,10 +162,10 @@ def _stretched(picture: np.ndarray, labels: np.ndarray, factor: float) -> tuple[
 
 
 class DenseSource(ListSource):
-    """Reads the pairs of a list, round and round, in a new random order each time if `shuffle`.
+    """Reads the pairs of a list again and again, with `shuffle` in a new random order each time.
 
-    Starts a random number below `rand_skip` of lines in. Tops: pictures; labels, whole numbers after division by
-    `divisor`; and the pictures' heights and widths, of the top's at most.
+    Starts at a random one of the first `rand_skip` lines. Tops: pictures; labels, divided by `divisor` and rounded
+    down; and the pictures' heights and widths, limited to those of the top.
     """
 
     def __init__(
@@ -195,8 +198,8 @@ class DenseSource(ListSource):
         for index, (picture, *_) in zip(self._chosen, made, strict=True):
             if picture.shape != made[0][0].shape:
                 raise DataError(
-                    f"{self._name(index)}: is {by(picture.shape)} (channels × height × width) and its batch began "
-                    f"with {by(made[0][0].shape)}. Give new_height and new_width, a crop, or batch_size: 1."
+                    f"{self._name(index)}: is {by(picture.shape)} (channels × height × width) and the first of its "
+                    f"batch is {by(made[0][0].shape)}. Give new_height and new_width, a crop, or batch_size: 1."
                 )
         self._batches += 1
         return dict(zip(self.tops, map(np.stack, zip(*made, strict=True)), strict=False))

@@ -1,4 +1,4 @@
-"""The files that SSD's DetectionOutput writes what it has found into: save_output_param."""
+"""The files that SSD's DetectionOutput writes its detections to: save_output_param."""
 
 import json
 from collections import defaultdict
@@ -16,20 +16,21 @@ FORMATS = ("VOC", "COCO", "ILSVRC")
 
 
 class DetectionFiles:
-    """Detections by picture, in the order of a name_size_file; after `num_test_image` pictures their files are written
-    anew, and it begins again.
+    """Collects detections picture by picture, in the order of a name_size_file. After every `num_test_image` pictures
+    it writes the files afresh and starts again with the first picture.
 
-    VOC: a file a class, `PREFIX` and the class's name, of lines `picture score xmin ymin xmax ymax`. COCO: PREFIX.json.
-    ILSVRC: PREFIX.txt, of lines `picture class score xmin ymin xmax ymax`. Corners are whole pixels of the picture.
+    VOC: a file per class, named `PREFIX` plus the class's name, with lines `picture score xmin ymin xmax ymax`. COCO:
+    PREFIX.json. ILSVRC: PREFIX.txt, with lines `picture class score xmin ymin xmax ymax`. Corners are whole pixels of
+    the picture.
     """
 
     def __init__(self, p: pb.SaveOutputParameter, classes: Sequence[int], labels: Path, sizes: Path) -> None:
-        """classes: those that can be found; labels, sizes: the label map, and names and sizes of the pictures.
+        """classes: those that can be detected; labels: the label map file; sizes: the name_size_file.
 
-        Raises DataError where these cannot be read or do not fit.
+        Raises DataError if these cannot be read or do not fit together.
         """
         if p.output_format not in FORMATS:
-            raise DataError(f'output_format "{p.output_format}"; there are {", ".join(FORMATS)}.')
+            raise DataError(f'output_format is "{p.output_format}"; it must be one of {", ".join(FORMATS)}.')
         self.folder, self.prefix, self.format = (
             Path(p.output_directory).absolute(),
             p.output_name_prefix,
@@ -48,8 +49,8 @@ class DetectionFiles:
         self._found: list[tuple[str, int, float, np.ndarray]] = []
 
     def add(self, pictures: int, rows: np.ndarray) -> None:
-        """What was found on so many pictures: rows (n, 7) of picture, class, score, xmin, ymin, xmax, ymax, of which
-        corners are parts. Raises DataError where a file cannot be written."""
+        """Adds the detections on so many pictures: rows (n, 7) of picture, class, score, xmin, ymin, xmax, ymax, with
+        corners as fractions of the net's input. Raises DataError if a file cannot be written."""
         for picture in range(pictures):
             name, (height, width) = self.names[self._pictures], self.sizes[self._pictures]
             for row in rows[rows[:, 0] == picture]:
@@ -94,5 +95,5 @@ class DetectionFiles:
 
 
 def _number(word: str) -> int | str:
-    """COCO's pictures and categories are numbers."""
+    """A word as a number if it is one: COCO's pictures and categories are numbers."""
     return int(word) if word.isascii() and word.isdigit() and str(int(word)) == word else word

@@ -1,4 +1,4 @@
-"""Colours at random, pictures on a larger ground, and other sizes: what SSD's transform_param asks for besides Caffe's.
+"""SSD's additions to transform_param: random colour changes, expansion onto a larger canvas, and resizing.
 
 Pictures are uint8 (height, width, channels), colours in BGR order.
 """
@@ -27,10 +27,11 @@ _INTERPOLATIONS = {
 
 
 def distort(picture: np.ndarray, p: pb.DistortionParameter, rng: np.random.Generator) -> np.ndarray:
-    """The picture (height, width, 3) in other colours, each change at its chance: brightness, contrast, saturation,
-    hue, order of channels.
+    """The picture (height, width, 3) with changed colours: brightness, contrast, saturation, hue and the order of
+    channels, each changed with its own probability.
 
-    Contrast comes second or last, one time in two. Raises DataError for another number of channels.
+    Contrast comes either before saturation and hue or after them, with probability 1/2. Raises DataError for another
+    number of channels.
     """
     if picture.shape[2] != 3:
         raise DataError(f"has {picture.shape[2]} channels, and distort_param takes 3")
@@ -78,7 +79,7 @@ def check_distortion(p: pb.DistortionParameter) -> None:
 
 
 def check_expansion(p: pb.ExpansionParameter) -> None:
-    """Raises DataError for a max_expand_ratio below 1, and one that is no number."""
+    """Raises DataError for a max_expand_ratio below 1 or not finite."""
     if not 1 <= p.max_expand_ratio < np.inf:
         raise DataError(f"expand_param: max_expand_ratio is {p.max_expand_ratio:g}; it must be a number of 1 or more.")
 
@@ -86,10 +87,11 @@ def check_expansion(p: pb.ExpansionParameter) -> None:
 def expand(
     picture: np.ndarray, p: pb.ExpansionParameter, ground: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """The picture somewhere on a larger ground of the colour `ground` (1 or channels), up to max_expand_ratio as high
-    and wide, and which part of the picture that ground is (4); the picture and None where it stays as it is.
+    """Puts the picture at a random place on a larger canvas, up to max_expand_ratio times as high and wide, with the
+    colour `ground` (1 or channels; black if empty).
 
-    Raises DataError where the ground would have more pixels than a picture may.
+    Returns the canvas, and its corners (4) in units of the picture: xmin, ymin, xmax, ymax. Returns the picture and
+    None where it stays as it is. Raises DataError if the canvas would have more pixels than a picture may.
     """
     if rng.random() > p.prob or abs(p.max_expand_ratio - 1) < 1e-2:
         return picture, None
@@ -110,8 +112,8 @@ def expand(
 
 
 def resize(picture: np.ndarray, p: pb.ResizeParameter, rng: np.random.Generator) -> np.ndarray:
-    """The picture (height, width, channels) of the size that `resize_param` asks for, by one of its interp_modes, at
-    random. Raises DataError where pad_value is of another number of channels."""
+    """The picture (height, width, channels) at the size that `resize_param` asks for, with one of its interp_modes
+    chosen at random. Raises DataError if pad_value is for another number of channels."""
     how = _INTERPOLATIONS[p.interp_mode[rng.integers(len(p.interp_mode))]] if p.interp_mode else cv2.INTER_LINEAR
     height, width = fitted_size(picture.shape[0], picture.shape[1], p)
     small: np.ndarray = cv2.resize(picture, (width, height), interpolation=how)
@@ -119,7 +121,10 @@ def resize(picture: np.ndarray, p: pb.ResizeParameter, rng: np.random.Generator)
         down, across = p.height - height, p.width - width
         values = [float(v) for v in p.pad_value] or [0.0]
         if len(values) not in (1, picture.shape[2]):
-            raise DataError(f"has {picture.shape[2]} channels and resize_param {len(values)} pad_value; give one each")
+            raise DataError(
+                f"has {picture.shape[2]} channels and resize_param has {len(values)} pad_value; give one, or one per "
+                "channel"
+            )
         colour = values * picture.shape[2] if len(values) == 1 else values
         sides = down // 2, down - down // 2, across // 2, across - across // 2
         small = cv2.copyMakeBorder(small, *sides, _BORDERS[p.pad_mode], value=colour)
@@ -127,7 +132,7 @@ def resize(picture: np.ndarray, p: pb.ResizeParameter, rng: np.random.Generator)
 
 
 def fitted_size(height: int, width: int, p: pb.ResizeParameter) -> tuple[int, int]:
-    """Height and width that a picture is stretched to, before it is padded."""
+    """The height and width that a picture is resized to, before it is padded."""
     aspect, new = np.float32(width) / np.float32(height), np.float32(p.width) / np.float32(p.height)
     if p.resize_mode == p.WARP:
         return p.height, p.width
@@ -137,7 +142,7 @@ def fitted_size(height: int, width: int, p: pb.ResizeParameter) -> tuple[int, in
 
 
 def check_resize(p: pb.ResizeParameter) -> None:
-    """Raises DataError where the new size is not given, or prob is no chance."""
+    """Raises DataError if the new size is not given, or prob is not a number of 0 or more."""
     if not p.height or not p.width:
         raise DataError(f"resize_param: height {p.height} and width {p.width}; give both, 1 or more.")
     if not 0 <= p.prob < np.inf:
@@ -145,7 +150,7 @@ def check_resize(p: pb.ResizeParameter) -> None:
 
 
 def _uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    """A number from low to high; numpy's own takes no −0 for the high of a low 0."""
+    """A random number from low to high; numpy's own refuses a low of 0 with a high of −0."""
     return low + (high - low) * rng.random()
 
 

@@ -1,4 +1,4 @@
-"""How a camera was held, by what it wrote into its picture: Exif, in JPEG's segments APP1."""
+"""Reads a picture's orientation, as the camera recorded it, from the Exif in a JPEG's APP1 segments."""
 
 import struct
 
@@ -7,7 +7,10 @@ _ORIENTATION = 0x0112
 
 
 def orientation(segment: bytes) -> int:
-    """Of an Exif segment: 1 to 8, of which those above 4 swap width and height; UPRIGHT where it does not say."""
+    """The orientation in an APP1 segment: 1 to 8, of which those above 4 swap width and height.
+
+    UPRIGHT if the segment is not Exif, or says nothing.
+    """
     if not segment.startswith(b"Exif\0\0"):
         return UPRIGHT
     tiff = segment[6:]
@@ -19,6 +22,6 @@ def orientation(segment: bytes) -> int:
             tag, _, _, value = struct.unpack_from(f"{order}HHIH", tiff, place)
             if tag == _ORIENTATION:
                 return int(value)
-    except struct.error:  # Exif that is cut off says nothing
+    except struct.error:  # truncated Exif says nothing
         pass
     return UPRIGHT

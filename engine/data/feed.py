@@ -1,4 +1,4 @@
-"""The feed: batches made ahead in host threads and put on the device while it works on earlier ones."""
+"""The feed: makes batches ahead in host threads, and puts them on the device while it works on earlier ones."""
 
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -22,7 +22,7 @@ Place = Callable[[Sequence[Batch]], Placed]
 
 @dataclass(frozen=True)
 class Share:
-    """The batches that a feed reads of every `of` that follow one another: `count` of them from `first` on."""
+    """The batches that a feed reads: of every `of` consecutive ones, `count`, starting with number `first`."""
 
     first: int = 0
     count: int = 1
@@ -30,10 +30,10 @@ class Share:
 
 
 class Feed:
-    """Hands out the batches of several sources together, each source being read ahead by a thread of its own.
+    """Hands out the batches of several sources together; a thread per source reads ahead.
 
-    `sources`: by layer name. `bounds`: what the labels among the tops may hold (`Net.label_bounds`); a label outside is
-    a DataError, where Caffe computes with what lies behind the array. `place` puts a share's batches on the devices.
+    `sources`: by layer name. `bounds`: the allowed labels in the tops (`Net.label_bounds`); a label out of bounds is
+    a DataError, where Caffe would read past the end of an array. `place` puts a share's batches on the devices.
     Threads start with the first `next`, so a feed costs nothing before it is used. The feed owns its sources.
     """
 
@@ -50,39 +50,39 @@ class Feed:
         self._lanes = {name: _Lane(name, source, bounds or {}, place, share) for name, source in sources.items()}
 
     def next(self, layers: Collection[str] | None = None) -> Placed:
-        """The tops of every source, or of those of some layers, by name.
+        """The tops by name, of every source or of those of some layers only.
 
-        Raises what a source raised, when its turn comes, and from then on.
+        Raises what a source raised, once the batch that failed is due, and at every later call.
         """
         lanes = [lane for name, lane in self._lanes.items() if layers is None or name in layers]
         return {top: value for lane in lanes for top, value in lane.next().items()}
 
     def ahead(self) -> Placed | None:
-        """What `next` will hand out; None where a source makes its batches when they are asked for, or fails."""
+        """What `next` will return; None if a source makes its batches only when they are requested, or has failed."""
         ahead = [lane.ahead() for lane in self._lanes.values()]
         return {top: value for each in ahead if each for top, value in each.items()} if all(ahead) else None
 
     def source(self, layer: str) -> Source:
-        """The source of a layer. Before it is changed, `restore` ends the thread that reads it."""
+        """The source of a layer. Call `restore` before changing it: that ends the thread that reads it."""
         return self._lanes[layer].source
 
     def state(self) -> State:
-        """The position behind the batch handed out last, whatever has been read ahead: JSON values, by layer name."""
+        """The position after the last batch handed out, regardless of what was read ahead: JSON values by layer."""
         return {name: lane.state for name, lane in self._lanes.items()}
 
     def restore(self, state: State) -> None:
-        """Goes to the position of a `state`; what was read ahead is dropped. Layers that it does not name stay."""
+        """Moves to the position of a `state` and drops what was read ahead. Layers that it does not name stay put."""
         for name, lane in self._lanes.items():
             if name in state:
                 lane.restore(state[name])
 
     def skip(self, batches: int) -> None:
-        """To where as many calls of `next` lead."""
+        """Advances by as many calls of `next`."""
         for lane in self._lanes.values():
             lane.skip(batches)
 
     def close(self) -> None:
-        """Ends the threads and closes the sources; once."""
+        """Ends the threads and closes the sources. May be called again, without effect."""
         for lane in self._lanes.values():
             lane.stop()
         for lane in self._lanes.values():
@@ -96,7 +96,7 @@ class Feed:
 
 
 class _Lane:
-    """One source, its thread, and the batches between them."""
+    """One source with the thread that reads it ahead. `state`: the position after the last batch handed out."""
 
     def __init__(
         self, name: str, source: Source, bounds: Mapping[str, Sequence[LabelBounds]], place: Place, share: Share
@@ -120,7 +120,7 @@ class _Lane:
         return batch
 
     def ahead(self) -> Placed | None:
-        """What the thread has for the next call of `next`, once it has."""
+        """What the next call of `next` will return, waiting for the thread; None if it has none, or has failed."""
         return self._run.ahead() if self._run else None
 
     def _make(self) -> tuple[Placed, State]:
@@ -142,7 +142,7 @@ class _Lane:
         return batch
 
     def _check_depth(self) -> None:
-        """How many batches are made ahead comes from the prototxt (data_param's prefetch)."""
+        """Raises DataError for a prefetch that is out of range: it comes from the prototxt (data_param's prefetch)."""
         if self.source.prefetch is None:
             return
         depth, size = self.source.prefetch, sum(4 * prod(shape) for shape in self.source.shapes())
@@ -175,14 +175,14 @@ class _Lane:
         if self._run is not None:
             self._run.thread.join(_CLOSE_TIMEOUT)
             if self._run.thread.is_alive():
-                return  # a read that hangs (a lost file server): the thread is a daemon, and its source is still in use
+                return  # a read hangs (a lost file server): the daemon thread still uses the source, so leave it open
         if isinstance(self.source, Skips) and self.source.bad is not None:
             self.source.bad.sum_up()
         self.source.close()
 
 
 _CLOSE_TIMEOUT = 5.0
-"""Seconds that closing waits for a read under way."""
+"""Seconds that closing waits for a read in progress."""
 
 
 class _Run:
@@ -205,7 +205,7 @@ class _Run:
                 return
             try:
                 self._made.put(self._make())
-            except BaseException as e:  # whatever it is, the thread that takes has to see it
+            except BaseException as e:  # whatever it is, it must reach the thread that calls `take`
                 self._made.put(e)
                 return
 
@@ -219,7 +219,7 @@ class _Run:
         raise self._failure
 
     def ahead(self) -> Placed | None:
-        """What `take` will return, which is waited for; None for a failure, which is for `take` to raise."""
+        """Waits for what `take` will return, and returns it; None for a failure, which `take` will raise."""
         if self._failure is None and self._ahead is None:
             self._ahead = self._made.get()
         return self._ahead[0] if isinstance(self._ahead, tuple) else None

@@ -1,4 +1,7 @@
-"""What each place of several maps is to learn, of boxes in a picture: the labels of MS-CNN (Cai et al. 2016)."""
+"""The training targets of each location of several maps, from the boxes in a picture: the labels of MS-CNN (Cai et al.
+2016).
+
+Each location has a field, a box of fixed size around it, which is compared with the objects."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,18 +11,19 @@ import numpy as np
 from engine.data.rounding import rounded
 
 CHANNELS = 6
-"""Of labels: class, centre x and y, width, height; and the overlap."""
+"""Channels of labels: class, centre x and y, width, height, overlap."""
 
 CROWDED = 0.4
-"""Of a field's area, what regions of no interest have together where the place is left out."""
+"""The fraction of a field's area from which on, if covered by regions of no interest, its location is left out."""
 
 LEAST_OVERLAP = 0.2
-"""Of an object and some field, below which it is not learned at all."""
+"""The least overlap with some field that an object needs to be learned at all."""
 
 
 @dataclass(frozen=True)
 class Fields:
-    """Of one map: its height and width in places, how many pixels they are apart, and what lies around each."""
+    """The fields of one map: its height and width in locations, their distance (stride) in pixels, and the size of the
+    field around each in pixels."""
 
     height: int
     width: int
@@ -28,7 +32,7 @@ class Fields:
     field_width: int
 
     def corners(self) -> np.ndarray:
-        """(H, W, 4): x1, y1, x2, y2."""
+        """The fields (H, W, 4): x1, y1, x2, y2."""
         across, down = np.meshgrid(*((np.arange(n) + 0.5) * self.stride for n in (self.width, self.height)))
         half = np.array([self.field_width, self.field_height]) / 2
         middle = np.stack([across, down], -1)
@@ -37,8 +41,9 @@ class Fields:
 
 @dataclass(frozen=True)
 class Boxes:
-    """Of one picture: corners (K, 4) of objects, in pixels, their classes (K), which are ignored (K); and regions of no
-    interest (M, 4). inside: of the picture that the maps cover, x1, y1, x2, y2 of what is there."""
+    """The boxes of one picture: corners (K, 4) of objects, in pixels, their classes (K), and whether each is ignored
+    (K); and regions of no interest (M, 4). inside: x1, y1, x2, y2 of the part of the maps' area that the picture
+    covers."""
 
     corners: np.ndarray
     classes: np.ndarray
@@ -48,12 +53,12 @@ class Boxes:
 
 
 def labels(boxes: Boxes, maps: Sequence[Fields], threshold: float) -> list[np.ndarray]:
-    """(6, H, W) for each map: class, 0 for background, centre, size, and how far the field overlaps an object.
+    """The labels (6, H, W) of each map: class (0 for background), centre, size, and the largest overlap with an object.
 
-    A place learns the object that its field overlaps most, if that is more than `threshold`; nothing where that one is
-    ignored, which a class of 0 and that overlap say. Fields in regions of no interest, and beside the picture, have
-    overlap 1. An object that no place learns is learned where its middle lies, in the map that has the field that
-    overlaps it most.
+    A location learns the object that its field overlaps most, if by more than `threshold`. If that object is ignored,
+    it learns nothing, which class 0 together with that overlap expresses. Fields in regions of no interest, and outside
+    the picture, have overlap 1. An object that no location learns is assigned to the location of its centre, in the map
+    with the field that overlaps it most.
     """
     made, best = [], []
     learned = np.zeros(len(boxes.corners), bool)
@@ -71,7 +76,7 @@ def labels(boxes: Boxes, maps: Sequence[Fields], threshold: float) -> list[np.nd
 
 
 def _of_map(boxes: Boxes, usable: np.ndarray, shares: np.ndarray, threshold: float, learned: np.ndarray) -> np.ndarray:
-    """One map's labels, from shares (H, W, K); notes in `learned` (K) which objects they have."""
+    """One map's labels, from overlaps `shares` (H, W, K); marks in `learned` (K) the objects that it learns."""
     made = np.zeros((CHANNELS, *usable.shape), np.float32)
     made[5] = np.where(usable, shares.max(2, initial=0), 1)
     if shares.shape[2]:
@@ -84,7 +89,7 @@ def _of_map(boxes: Boxes, usable: np.ndarray, shares: np.ndarray, threshold: flo
 
 
 def _add(made: np.ndarray, fields: Fields, boxes: Boxes, k: int) -> None:
-    """Has the place of its middle learn object k, unless it learns another."""
+    """Makes the location of its centre learn object k, unless that learns another."""
     placed = _placed(boxes.corners[k])
     column, row = (int(np.floor(v / fields.stride)) for v in placed[:2])
     at = min(max(row, 0), fields.height - 1), min(max(column, 0), fields.width - 1)
@@ -93,7 +98,7 @@ def _add(made: np.ndarray, fields: Fields, boxes: Boxes, k: int) -> None:
 
 
 def _inside(fields: Fields, inside: tuple[int, int, int, int]) -> np.ndarray:
-    """(H, W): the places on what the maps cover of the picture."""
+    """(H, W): whether each location is on the picture."""
     x1, y1, x2, y2 = inside
     left, top, width, height = (rounded(v / fields.stride) for v in (x1, y1, x2 - x1, y2 - y1))
     column, row = np.arange(fields.width), np.arange(fields.height)[:, None]
@@ -101,6 +106,7 @@ def _inside(fields: Fields, inside: tuple[int, int, int, int]) -> np.ndarray:
 
 
 def _crowded(fields: Fields, regions: np.ndarray) -> np.ndarray:
+    """(H, W): whether regions of no interest cover too much of each field."""
     corners = fields.corners()
     area = fields.field_width * fields.field_height
     whole = sum((_common(region, corners) / area for region in regions), np.zeros(corners.shape[:2]))
@@ -118,12 +124,12 @@ def _shares(objects: np.ndarray, fields: np.ndarray) -> np.ndarray:
 
 
 def _common(box: np.ndarray, fields: np.ndarray) -> np.ndarray:
-    """(H, W): the area that a box (4) and fields (H, W, 4) have in common; 0 of a box without an area."""
+    """(H, W): the area of the intersection of a box (4) and each field (H, W, 4); 0 for a box without an area."""
     side = np.minimum(box[2:], fields[..., 2:]) - np.maximum(box[:2], fields[..., :2])
     common: np.ndarray = np.where(np.all(box[2:] > box[:2]), np.prod(np.maximum(side, 0), -1), 0)
     return common
 
 
 def _placed(corners: np.ndarray) -> np.ndarray:
-    """Centre and size (…, 4)."""
+    """Corners (…, 4) converted to centre and size (…, 4)."""
     return np.concatenate([(corners[..., :2] + corners[..., 2:]) / 2, corners[..., 2:] - corners[..., :2]], -1)

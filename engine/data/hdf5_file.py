@@ -1,8 +1,8 @@
-"""HDF5 files from anybody: read without following them out of the file, and every damage told in words.
+"""Reads HDF5 files from untrusted sources: never follows them into other files, and reports all damage as errors.
 
-HDF5 can name other files: links into them, datasets whose values lie in them, datasets put together from theirs. So
-whoever made a model could have any file of its user's read, and written into the next model. All readers go through
-here.
+HDF5 files can refer to other files: by links, by datasets whose values are stored elsewhere, by datasets assembled from
+others. So the maker of a model could have any file of its user read, and written into the next model. All readers of
+HDF5 therefore go through here.
 """
 
 import zlib
@@ -22,32 +22,32 @@ from engine.proto import raw_bytes
 Object: TypeAlias = h5py.h5g.GroupID | h5py.h5d.DatasetID | h5py.h5t.TypeID
 
 _DAMAGE = (OSError, RuntimeError, LookupError, TypeError, ValueError, ArithmeticError, SystemError, MemoryError)
-"""What h5py raises for damaged files: whatever Python has for the number of the library's error."""
+"""What h5py raises for damaged files: whichever exception it maps the library's error code to."""
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _MATLABS_BLOCK = 512
 """Bytes before the signature in a .mat of version 7.3."""
 
 _LONGEST_TEXT = 1 << 16
-"""Bytes: longer than any path."""
+"""The most bytes of a string: longer than any path."""
 
 _HARMLESS = 1 << 20
-"""Bytes of zlib's that unpack to a gigabyte at most: more than the chunks have that h5py chooses."""
+"""Compressed bytes that zlib expands to a gigabyte at most; the chunks that h5py chooses are smaller."""
 
 _FEW_CHUNKS = 1 << 12
-"""So many are read at once."""
+"""How many chunks are read at once at most."""
 
 _LEAST_OF_A_CHUNK = 8
-"""Bytes of a file that a chunk in it takes: an address."""
+"""The least bytes of the file that a chunk takes: those of its address."""
 
 _SOFT_LINKS = 16
-"""As many as HDF5 follows one after the other."""
+"""How many soft links in a row are followed, as in HDF5."""
 
 
 class HDF5File:
     """An HDF5 file open for reading. Objects are named by paths: "data/conv1/0".
 
-    Whatever cannot be read, or leads out of the file, raises the `error` that `opened` was given, naming the file.
+    Anything that cannot be read, or leads out of the file, raises the `error` given to `opened`, naming the file.
     """
 
     def __init__(self, path: Path, root: h5py.h5g.GroupID, error: type[EngineError]) -> None:
@@ -58,7 +58,7 @@ class HDF5File:
         return self._find(name) is not None
 
     def members(self, group: str = "") -> list[str]:
-        """The names in a group, sorted, as messages show them; none where there is no such group."""
+        """The names in a group, sorted, as messages show them; empty if there is no such group."""
         with self._telling(group):
             found = self._find(group)
             names = found if isinstance(found, h5py.h5g.GroupID) else ()
@@ -68,12 +68,12 @@ class HDF5File:
         return isinstance(self._find(name), h5py.h5d.DatasetID)
 
     def shape(self, name: str) -> tuple[int, ...] | None:
-        """The shape of a dataset of numbers that lie in this file; None where there is no dataset `name`."""
+        """The shape of a dataset of numbers stored in this file; None if there is no dataset `name`."""
         dataset = self._dataset(name)
         return None if dataset is None else self._shape_of_numbers(dataset, name)
 
     def numbers(self, name: str) -> np.ndarray:
-        """The values of a dataset of numbers, in float32. Its size is checked before memory is asked for."""
+        """The values of a dataset of numbers, as float32. Its size is checked before memory is allocated."""
         dataset = self._dataset(name)
         if dataset is None:
             raise self.wrong(f'there is no dataset "{name}".')
@@ -93,11 +93,11 @@ class HDF5File:
             return values
 
     def integer(self, name: str) -> int:
-        """The value of a dataset of one int."""
+        """The value of a dataset of a single whole number."""
         shape = self.shape(name)
         if shape is None or prod(shape) != 1:
             raise self.wrong(
-                f'"{name}" is {"missing" if shape is None else f"of shape {list(shape)}"}; it is one number.'
+                f'"{name}" is {"missing" if shape is None else f"of shape {list(shape)}"}; one number is needed.'
             )
         value = float(self.numbers(name).reshape(()))
         if not value.is_integer():
@@ -105,34 +105,34 @@ class HDF5File:
         return int(value)
 
     def text(self, name: str) -> str:
-        """The value of a dataset of one string; "" where there is none."""
+        """The value of a dataset of a single string; "" if there is no such dataset."""
         dataset = self._dataset(name)
         if dataset is None:
             return ""
         with self._telling(name):
             kind = dataset.dtype
             if prod(dataset.shape) != 1 or h5py.check_string_dtype(kind) is None or kind.itemsize > _LONGEST_TEXT:
-                raise self.wrong(f'"{name}" of {kind} and shape {list(dataset.shape)} is no string.')
+                raise self.wrong(f'"{name}" of {kind} and shape {list(dataset.shape)} is not a string.')
             value = h5py.Dataset(dataset)[()]
             while isinstance(value, np.ndarray):
                 value = value[0]
             return raw_bytes.decoded(value) if isinstance(value, bytes) else str(value)
 
     def wrong(self, what: str) -> EngineError:
-        """The error that says `what` of this file."""
+        """The error for this file whose message says `what`."""
         return self._error(f"{self.path}: {what}")
 
     def _check_chunks(self, dataset: h5py.h5d.DatasetID, name: str, chunk: tuple[int, ...]) -> None:
-        """Raises the error for chunks that take more time or memory than so large a file can ask for."""
+        """Raises the error for chunks that take more time or memory than a file of this size can justify."""
         count = prod(chunks_along(dataset.shape, chunk))
         size = h5py.h5i.get_file_id(dataset).get_filesize()
         if count > max(_FEW_CHUNKS, size // _LEAST_OF_A_CHUNK):
             raise self.wrong(
                 f'dataset "{name}" of shape {list(dataset.shape)} has {count:,} chunks of shape {list(chunk)}, and the '
-                f"file has {size:,} bytes: damaged, or made to harm."
+                f"file has {size:,} bytes: it is damaged or malicious."
             )
         if swells(dataset, prod(chunk) * dataset.dtype.itemsize):
-            raise self.wrong(f'dataset "{name}" unpacks to more than its chunks hold: damaged, or made to harm.')
+            raise self.wrong(f'dataset "{name}" unpacks to more than its chunks hold: it is damaged or malicious.')
 
     def _dataset(self, name: str) -> h5py.h5d.DatasetID | None:
         found = self._find(name)
@@ -142,20 +142,20 @@ class HDF5File:
             layout = found.get_create_plist()
             if layout.get_layout() == h5py.h5d.VIRTUAL or layout.get_external_count():
                 raise self.wrong(
-                    f'dataset "{name}" keeps its values in other files, which are not read. Write them into this one.'
+                    f'dataset "{name}" keeps its values in other files, which are not read. Write them to this file.'
                 )
         return found
 
     def _shape_of_numbers(self, dataset: h5py.h5d.DatasetID, name: str) -> tuple[int, ...]:
         with self._telling(name):
             if dataset.dtype.kind not in "fiu" or dataset.get_space().get_simple_extent_type() == h5py.h5s.NULL:
-                raise self.wrong(f'dataset "{name}" of {dataset.dtype} is no array of numbers.')
-            if h5py.h5a.exists(dataset, b"MATLAB_empty"):  # what it holds is its shape
-                raise self.wrong(f'dataset "{name}" is an empty array of MATLAB\'s.')
+                raise self.wrong(f'dataset "{name}" of {dataset.dtype} is not an array of numbers.')
+            if h5py.h5a.exists(dataset, b"MATLAB_empty"):  # its values are the array's shape
+                raise self.wrong(f'dataset "{name}" is an empty MATLAB array.')
             return tuple(dataset.shape)
 
     def _find(self, name: str) -> Object | None:
-        """What `name` leads to, link by link; None where it leads nowhere."""
+        """The object that `name` leads to, link by link; None if it leads nowhere."""
         with self._telling(name):
             return self._walk(self._root, name, _SOFT_LINKS)
 
@@ -171,19 +171,20 @@ class HDF5File:
                 here = h5py.h5o.open(here, part)
             elif kind == h5py.h5l.TYPE_SOFT:
                 if not left:
-                    raise self.wrong(f'"{name}" is a link to a link to a link, without end.')
+                    raise self.wrong(f'"{name}" is one of a chain of links that is too long, or never ends.')
                 found = self._walk(here, raw_bytes.decoded(here.links.get_val(part)), left - 1)
                 if found is None:
                     return None
                 here = found
             else:
                 raise self.wrong(
-                    f'"{name}" is a link into another file, which is not read. Write the values into this one.'
+                    f'"{name}" is a link into another file, which is not read. Write the values to this file.'
                 )
         return here
 
     @contextmanager
     def _telling(self, name: str) -> Iterator[None]:
+        """Turns whatever h5py raises within the block into the error that says that `name` is damaged."""
         try:
             yield
         except EngineError:
@@ -195,7 +196,7 @@ class HDF5File:
 
 @contextmanager
 def opened(path: Path, error: type[EngineError]) -> Iterator[HDF5File]:
-    """The HDF5 file `path`. Raises `error` for what is none."""
+    """The HDF5 file `path`. Raises `error` if it is not one."""
     try:
         regular_file.check(path)
         file = h5py.File(path, "r")
@@ -210,14 +211,14 @@ def opened(path: Path, error: type[EngineError]) -> Iterator[HDF5File]:
 
 
 def chunks_along(shape: Sequence[int], chunk: Sequence[int]) -> list[int]:
-    """How many chunks there are along each axis."""
+    """The number of chunks along each axis."""
     return [-(-size // part) for size, part in zip(shape, chunk, strict=True)]
 
 
 def slabs(shape: Sequence[int], chunk: Sequence[int]) -> Iterator[tuple[slice, ...]]:
-    """Parts of a dataset, of whole chunks, that together are all of it; one part where it has no chunks.
+    """Yields parts of a dataset, of whole chunks each, that together cover it; one part if it has no chunks.
 
-    HDF5 keeps some kilobytes for each chunk that is read at once: a gigabyte for three megabytes of small ones.
+    HDF5 holds some kilobytes for each chunk that is read at once: a gigabyte for three megabytes of small chunks.
     """
     todo = [tuple(slice(0, size) for size in shape)]
     while todo:
@@ -233,9 +234,9 @@ def slabs(shape: Sequence[int], chunk: Sequence[int]) -> Iterator[tuple[slice, .
 
 
 def swells(dataset: h5py.h5d.DatasetID, chunk: int) -> bool:
-    """Whether some chunk, of `chunk` bytes, was compressed to more than it has, or unpacks to more.
+    """Whether a chunk, which holds `chunk` bytes, is compressed to more than that, or unpacks to more.
 
-    HDF5 unpacks as much as there is: two megabytes of zlib's can make two thousand. Small ones cannot do much.
+    HDF5 unpacks whatever there is: zlib can turn two megabytes into two thousand. Small chunks cannot do much harm.
     """
     layout = dataset.get_create_plist()
     deflate = [n for n in range(layout.get_nfilters()) if layout.get_filter(n)[0] == h5py.h5z.FILTER_DEFLATE]
@@ -247,7 +248,7 @@ def swells(dataset: h5py.h5d.DatasetID, chunk: int) -> bool:
 
     if deflate:
         dataset.chunk_iter(look)
-    most = chunk + chunk // 50 + 1024  # what zlib adds to what it cannot compress, and a checksum
+    most = chunk + chunk // 50 + 1024  # zlib's overhead on incompressible data, and a checksum
     return any(
         size > most or (size > _HARMLESS and _unpacks_to_more(dataset.read_direct_chunk(at)[1], chunk))
         for size, at in packed
@@ -257,12 +258,12 @@ def swells(dataset: h5py.h5d.DatasetID, chunk: int) -> bool:
 def _unpacks_to_more(packed: bytes, size: int) -> bool:
     try:
         return len(zlib.decompressobj().decompress(packed, size + 1)) > size
-    except zlib.error:  # whatever HDF5 says of it
+    except zlib.error:  # HDF5 will report it
         return False
 
 
 def is_hdf5(path: Path) -> bool:
-    """Whether a file begins as HDF5 files do, MATLAB's after a block of its own; false for what cannot be read."""
+    """Whether a file begins like HDF5, or like MATLAB's HDF5, after a block of its own; False if it cannot be read."""
     try:
         regular_file.check(path)
         with path.open("rb") as file:
@@ -273,7 +274,7 @@ def is_hdf5(path: Path) -> bool:
 
 
 def named(names: Sequence[str], most: int = 10) -> str:
-    """Names in a message: the first few."""
+    """The first `most` names, joined for a message."""
     return ", ".join(names[:most]) + (", …" if len(names) > most else "") or "none"
 
 

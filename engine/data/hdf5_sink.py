@@ -1,4 +1,4 @@
-"""The file that Caffe's HDF5Output layer writes."""
+"""Writes the file of Caffe's HDF5Output layer."""
 
 import contextlib
 import secrets
@@ -13,17 +13,17 @@ from engine.host import atomic_file
 
 
 class HDF5Sink:
-    """Gathers batches in the datasets `data` and `label`, float32, one behind the other; the file appears on `close`.
+    """Appends batches to the float32 datasets `data` and `label`; the file appears on `close`.
 
-    Shapes are Caffe's: num × channels × height × width, with ones for the axes that a blob lacks; blobs of more axes
-    keep theirs. Raises DataError where the file cannot be written.
+    Shapes are Caffe's: num × channels × height × width, with ones for axes that a blob lacks; blobs with more axes keep
+    theirs. Raises DataError if the file cannot be written.
     """
 
     names = ("data", "label")
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._target = path.absolute()  # the current folder may be another one when it is closed
+        self._target = path.absolute()  # the current folder may have changed by the time of `close`
         self._temporary = self._target.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
         try:
             self._file = h5py.File(self._temporary, "x")
@@ -31,7 +31,7 @@ class HDF5Sink:
             raise DataError(f"{path}: cannot be written ({e}).") from e
 
     def write(self, blobs: Sequence[np.ndarray]) -> None:
-        """Appends a batch: the values of both bottoms, which have equally many rows."""
+        """Appends a batch: the values of both bottoms, which have the same number of rows."""
         try:
             for name, blob in zip(self.names, blobs, strict=True):
                 rows = np.asarray(blob, np.float32)
@@ -46,14 +46,14 @@ class HDF5Sink:
             raise DataError(f"{self.path}: cannot be written ({e}).") from e
 
     def discard(self) -> None:
-        """Leaves no file, or the one that was there before."""
+        """Drops what was written: no file appears, and one that was there before stays."""
         with contextlib.suppress(OSError):
             self._file.close()
         with contextlib.suppress(OSError):
             self._temporary.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Puts the file in its place; without a batch there is none."""
+        """Puts the file in place; if no batch was written, there is no file."""
         try:
             empty = not len(self._file)
             self._file.close()

@@ -18,11 +18,11 @@ from engine.proto import paths
 
 
 class HDF5Source:
-    """Reads the rows of the files in a list, round and round; each top is the dataset of its name, in float32.
+    """Reads the rows of the files in a list again and again; each top is the dataset of the same name, as float32.
 
-    MATLAB's files are read as HDF5's are. One file is in memory at a time. With `shuffle` the files, and the rows
-    within each, come in a new random order in every pass. `transforms`, by top, are for tops of pictures, (batch_size,
-    channels, height, width); all of them draw the same numbers.
+    MATLAB's files are read like HDF5 files. One file is in memory at a time. With `shuffle` the files, and the rows
+    within each, come in a new random order in every pass. `transforms`, by top, are for tops of pictures (batch_size,
+    channels, height, width); all of them use the same random numbers.
     """
 
     prefetch = 4
@@ -45,11 +45,11 @@ class HDF5Source:
             if not regular_file.exists(path):
                 raise DataError(f"{source}:{line}: {path}: no such file, from here or beside the list.")
         if not self.files:
-            raise DataError(f"{source}: lists no HDF5 files; give one a line.")
+            raise DataError(f"{source}: lists no HDF5 files; give one per line.")
         self._seed = seed
         self._opened = 0
         self._row = 0
-        # Of the last batch: where each run of rows begins in it, its file's number, its first row, the file's rows.
+        # The runs of rows in the last batch: each one's start there, its file's number, its first row, the file's rows.
         self._parts: list[tuple[int, int, int, int]] = []
         self._row_shapes: dict[str, tuple[Path, tuple[int, ...]]] = {}
         self._loaded: Path | None = None
@@ -93,7 +93,7 @@ class HDF5Source:
             pass
 
     def _runs(self, wanted: int) -> Iterator[range]:
-        """The next rows, as many as wanted: those of the file in memory, then of the next one, and so on."""
+        """Yields the next `wanted` rows as ranges: those of the file in memory, then of the next file, and so on."""
         while wanted:
             rows = len(self._data[self.tops[0]])
             if self._row == rows:
@@ -118,7 +118,7 @@ class HDF5Source:
         self._load()
         if self._row > len(self._data[self.tops[0]]):
             raise DataError(
-                f"{self._file(self._opened)}: has fewer than the {self._row} rows that were read of it: another file?"
+                f"{self._file(self._opened)}: has fewer than the {self._row} rows already read of it: has it changed?"
             )
 
     def close(self) -> None:
@@ -129,10 +129,10 @@ class HDF5Source:
         return self.files[shuffled(self._seed, epoch, len(self.files))[place] if self.shuffle else place]
 
     def _load(self) -> None:
-        """The next file's arrays, and with `shuffle` the order of its rows; a lone file is read once only."""
+        """Loads the current file's arrays, and with `shuffle` the order of its rows. A lone file is read only once."""
         path = self._file(self._opened)
         if path != self._loaded:
-            self._data, self._loaded = {}, None  # memory for two files is not asked for
+            self._data, self._loaded = {}, None  # frees the memory first, so that two files are never held
             self._data, self._loaded = self._read(path), path
         if self.shuffle:
             self._order = shuffled(self._seed, self._opened, len(self._data[self.tops[0]]))
@@ -148,7 +148,7 @@ class HDF5Source:
         if shape is None:
             raise file.wrong(f'has no dataset "{top}", a top of the layer; it has {hdf5_file.named(file.members())}.')
         if not shape:
-            raise file.wrong(f'dataset "{top}" of shape () is no array of numbers.')
+            raise file.wrong(f'dataset "{top}" of shape () is not an array of numbers.')
         return shape
 
     def _check(self, path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -167,9 +167,9 @@ class HDF5Source:
 
 
 def _read_list(source: Path) -> list[tuple[int, str]]:
-    """The names in a list, each with the number of its line. Raises DataError.
+    """The file names in a list, each with the number of its line.
 
-    A data file that is named in the list's place is told as such.
+    Raises DataError, with a message of its own if `source` is itself a data file instead of a list.
     """
     if source.suffix == ".mat" or hdf5_file.is_hdf5(source):
         kind = "a MATLAB" if source.suffix == ".mat" else "an HDF5"

@@ -1,4 +1,4 @@
-"""idx files, the format of the MNIST digits: a magic number, the sizes, then bytes; gzipped or not.
+"""Reads idx files, the format of the MNIST digits, gzipped or not: a magic number, the sizes, then the bytes.
 
 The format: http://yann.lecun.com/exdb/mnist, "file formats".
 """
@@ -14,7 +14,7 @@ from engine.host import regular_file
 
 IMAGES, LABELS = 0x803, 0x801
 LARGEST = 1 << 30
-"""Bytes that are read at most: a small gzip file may unpack without end."""
+"""The most bytes that are read: a small gzip file may unpack without end."""
 _NAMES = {IMAGES: "pictures (magic 2051)", LABELS: "labels (magic 2049)"}
 
 
@@ -29,11 +29,11 @@ def read_labels(path: Path) -> np.ndarray:
 
 
 def read_pair(images: Path, labels: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The pictures and the labels of one set, equally many. Raises DataError."""
+    """The pictures and the labels of one set. Raises DataError, also if their numbers differ."""
     pictures, classes = read_images(images), read_labels(labels)
     if len(pictures) != len(classes):
         raise DataError(
-            f"{images} holds {len(pictures):,} pictures and {labels} {len(classes):,} labels. Are both of one set?"
+            f"{images} holds {len(pictures):,} pictures and {labels} {len(classes):,} labels. Do they belong together?"
         )
     return pictures, classes
 
@@ -59,7 +59,7 @@ def _read(path: Path, magic: int) -> np.ndarray:
     data = unpacked(path)
     found = int.from_bytes(data[:4])
     if len(data) < 4 or found != magic:
-        raise DataError(f"{path}: no idx file of {_NAMES[magic]}: it is {_guess(data, found)}.")
+        raise DataError(f"{path}: not an idx file of {_NAMES[magic]}: it is {_guess(data, found)}.")
     axes = magic & 0xFF
     header = 4 + 4 * axes
     shape = tuple(int(n) for n in np.frombuffer(data[4:header], ">u4")) if len(data) >= header else ()

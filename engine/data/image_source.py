@@ -20,15 +20,15 @@ from engine.proto import paths
 
 
 def read_picture(path: Path, colour: Colour, size: tuple[int, int] | None = None) -> np.ndarray:
-    """The uint8 picture (channels, height, width), stretched to `size` (height, width) if that is given.
+    """The uint8 picture (channels, height, width), resized to `size` (height, width) if that is given.
 
-    Raises DataError, whose message goes on from the picture's name.
+    Raises DataError, whose message continues after the picture's name.
     """
     return stretched(datum.decode(read_file(path), colour), size)
 
 
 def stretched(picture: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
-    """A picture (channels, height, width) stretched to `size` (height, width), bilinearly; None leaves it as it is.
+    """A picture (channels, height, width) resized to `size` (height, width), bilinearly; None leaves it as it is.
 
     Raises DataError, as `read_picture` does.
     """
@@ -36,16 +36,17 @@ def stretched(picture: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
 
 
 def scaled(picture: np.ndarray, factor: float) -> np.ndarray:
-    """A picture (channels, height, width) of `factor` times the sides, rounded: pixels lie by it, not by the new sides.
+    """A picture (channels, height, width) with sides `factor` times as long, rounded.
 
-    Raises DataError, as `read_picture` does.
+    Pixels are sampled by `factor` itself, not by the ratio of the rounded sides. Raises DataError, as `read_picture`
+    does.
     """
     height, width = (round(side * factor) for side in picture.shape[1:])
     return picture if factor == 1 else _resized(picture, (height, width), factor)
 
 
 def _resized(picture: np.ndarray, size: tuple[int, int], factor: float = 0) -> np.ndarray:
-    """`size`: what comes of it. `factor`: by which pixels lie, where not by the sides."""
+    """`size`: the new height and width. `factor`: the scale to sample pixels by; 0 for the ratio of the sides."""
     if lacking := memory.lacking(len(picture) * size[0] * size[1]):
         raise DataError(f"stretched to {by(size)} it {lacking}")
     try:
@@ -56,7 +57,7 @@ def _resized(picture: np.ndarray, size: tuple[int, int], factor: float = 0) -> n
 
 
 def read_file(path: Path) -> bytes:
-    """The contents of a picture's file. Raises DataError, whose message goes on from the picture's name."""
+    """The contents of a picture's file. Raises DataError, whose message continues after the picture's name."""
     try:
         return regular_file.read(path)
     except OSError as e:
@@ -64,11 +65,11 @@ def read_file(path: Path) -> bytes:
 
 
 class ImageSource(ListSource):
-    """Reads the pictures of a list, round and round, in a new random order each time if `shuffle`.
+    """Reads the pictures of a list again and again, with `shuffle` in a new random order each time.
 
-    Starts a random number below `rand_skip` of lines in. Tops: the pictures, and their labels: (batch_size,), or
-    (batch_size, num_labels) for several a picture. With `bad`, the next good lines stand in for bad ones. `definition`:
-    the prototxt that `root_folder` is written in.
+    Starts at a random one of the first `rand_skip` lines. Tops: the pictures, and their labels: (batch_size,), or
+    (batch_size, num_labels) for several per picture. With `bad`, the next good lines stand in for bad ones.
+    `definition`: the prototxt that gives `root_folder`.
     """
 
     def __init__(
@@ -125,7 +126,7 @@ class ImageSource(ListSource):
         return dict(zip(self.tops, values, strict=False))
 
     def _made_of_good(self, bad: BadRecords) -> Batch:
-        """A batch in which the next good line stands in for a bad one: the same at every resume and on every rank."""
+        """A batch in which the next good line stands in for each bad one: the same after a resume and on every rank."""
         lines = self._chosen
         self._chosen = list(map(self._good.from_, lines))
         try:
@@ -138,7 +139,7 @@ class ImageSource(ListSource):
         return batch
 
     def _find_bad(self, bad: BadRecords) -> None:
-        """Looks at the batch's lines, and at those that stand in for them, until each is a good one."""
+        """Finds the bad lines among those of the batch and those that stand in for them, until all are good."""
         expected = self.shapes()[0][1:]
         for index in self._chosen:
             line = self._good.from_(index)
@@ -148,6 +149,7 @@ class ImageSource(ListSource):
                 line = self._good.from_(line)
 
     def _fault(self, line: int, expected: tuple[int, ...], bad: BadRecords) -> BadRecord | None:
+        """What is wrong with a line, if anything; `expected`: the shape that its transformed picture must have."""
         try:
             shape = self._shape(line)
             if shape != expected:
@@ -172,7 +174,7 @@ class ImageSource(ListSource):
         except DataError as e:
             if finite(name.rpartition(" ")[2]) is None:
                 raise
-            raise DataError(f"{e}. Of several labels a line, num_labels says how many") from e
+            raise DataError(f"{e}. If lines have several labels, num_labels must say how many") from e
 
     def _name(self, index: int) -> str:
         return f"{self.source}: {self.root_folder}{self.lines[index][0]}"

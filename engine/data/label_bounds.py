@@ -1,4 +1,4 @@
-"""LabelBounds: which labels a layer takes, and what is said of others; checked in the feed and in the net."""
+"""LabelBounds: which labels a layer accepts, and the message for others; checked in the feed and in the net."""
 
 import math
 from collections.abc import Sequence
@@ -8,12 +8,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class LabelBounds:
-    """The integers that a bottom of labels may hold: 0 … classes − 1, and `ignore` where it is given.
+    """The integers that a bottom of labels may hold: 0 … classes − 1, and `ignore` if given.
 
-    classes: None for a target that is no class, where any finite number will do.
-
-    `layer`: whose bottom it is, as messages name it; "" where they begin with it. `ignored_by`: the block in which that
-    layer takes an ignore_label, "" where it takes none. `remedy`: what would do.
+    classes: None for a target that is not a class, where any finite number will do. layer: the layer with this bottom,
+    as messages name it; "" if they begin with it anyway. ignored_by: the message field in which that layer takes an
+    ignore_label, "" if it takes none. remedy: what the user can do.
     """
 
     classes: int | None
@@ -23,14 +22,14 @@ class LabelBounds:
     remedy: str = "Correct the labels, or num_output of the scoring layer."
 
     def outside(self, labels: Any) -> Any:
-        """Which of the `labels`, an array of numpy's or JAX's, are none of these; NaN is none."""
+        """Which of the `labels`, a numpy or JAX array, are out of bounds; NaN always is."""
         if self.classes is None:
             return ~(abs(labels) < math.inf)
         outside = ~((labels >= 0) & (labels < self.classes))
         return outside if self.ignore is None else outside & (labels != self.ignore)
 
     def complaint(self, label: float, blob: str, beside: Sequence["LabelBounds"] = ()) -> str:
-        """What is said of a `label` outside, in `blob`. `beside`: the bounds of all layers that read this blob."""
+        """The message for a `label` out of bounds in `blob`. `beside`: the bounds of all layers that read this blob."""
         if self.classes is None:
             return f'{label:g} in "{blob}", and {self.layer} takes finite numbers. Correct the data.'
         ignoring = next((b.layer for b in beside if b.ignore is not None and b.ignore == label), None)

@@ -1,12 +1,12 @@
-"""LevelDB databases, read and never written to: no lock, no log, no compaction, so a read-only folder will do.
+"""Reads LevelDB databases without ever writing: no lock, no log, no compaction, so a read-only folder will do.
 
-LevelDB's own library changes a database whenever it opens one, and its Python bindings lag behind Python. What reading
-needs of the format is small; it is described in LevelDB's doc/impl.md, doc/log_format.md and doc/table_format.md:
+LevelDB's own library changes a database whenever it opens one, and its Python bindings lag behind Python. Reading needs
+little of the format, which LevelDB's doc/impl.md, doc/log_format.md and doc/table_format.md describe:
 
     CURRENT → the manifest, a log of edits → the tables of each level, and the logs not yet made into tables;
     a table → its index → blocks of sorted entries; a newer entry of a key hides the older ones.
 
-Every record of a log and every block has a checksum. LevelDB looks at them where it is asked to; here all are checked.
+Every record of a log and every block has a checksum. LevelDB verifies them only on request; here all are verified.
 """
 
 import heapq
@@ -25,13 +25,13 @@ MAGIC = 0xDB4775248B80FB57
 LOG_BLOCK = 32768
 DELETED, LIVE = 0, 1
 _HEAD = 7
-"""Bytes before a piece of a log: its checksum, its length, its kind."""
+"""Bytes of the header of a log's piece: its checksum, its length, its kind."""
 
 _DAMAGE = (struct.error, IndexError, ValueError, OSError, cramjam.DecompressionError)
 _MOST_PACKED = 32
-"""How many bytes Snappy makes of one at most: it has copies of 64 bytes in 3."""
+"""The most bytes that Snappy expands one byte to: it encodes copies of 64 bytes in 3."""
 _NAME = 64
-"""Bytes of CURRENT that are read: it holds MANIFEST- and a number."""
+"""The most bytes of CURRENT, which holds MANIFEST- and a number."""
 
 Entry = tuple[bytes, int, bytes]
 """User key; −(sequence number · 256 + kind), so that the newest sorts first; value."""
@@ -47,7 +47,7 @@ class _Table:
 
 @dataclass
 class _Version:
-    """What the manifest says: tables by (level, number), and the first log that is not in them."""
+    """The manifest's contents: tables by (level, number), and the first log whose entries are not in them."""
 
     tables: dict[tuple[int, int], _Table] = field(default_factory=dict)
     log: int = 0
@@ -55,7 +55,7 @@ class _Version:
 
 
 class LevelDB:
-    """A folder with CURRENT, a manifest, tables and logs. Nobody may write to it meanwhile.
+    """A LevelDB: a folder with CURRENT, a manifest, tables and logs. No process may write to it meanwhile.
 
     Raises DataError for a folder that is missing, damaged, empty, incomplete, or not a LevelDB.
     """
@@ -73,7 +73,7 @@ class LevelDB:
             raise DataError(f"{path}: a LevelDB without records. Make it again.")
 
     def records(self, after: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
-        """The (key, value) pairs behind the key `after`, which must be there; from the first on for None."""
+        """The (key, value) pairs after the key `after`, which must exist; all of them for None."""
         try:
             live = _newest(heapq.merge(*self._runs(after or b"")))
             if after is not None and next(live, (None,))[0] != after:
@@ -83,14 +83,14 @@ class LevelDB:
             raise self._damaged(e) from e
 
     def keys(self, after: bytes | None = None) -> Iterator[bytes]:
-        """Their keys; a table's blocks hold both, so that the values are read on the way."""
+        """The keys that `records` would yield. Values are read too, since a table's blocks hold both."""
         return (key for key, _ in self.records(after))
 
     def close(self) -> None:
         """Nothing is held open between records."""
 
     def _runs(self, start: bytes) -> Iterator[Iterable[Entry]]:
-        """Sorted runs that together hold every entry from `start` on. Tables of level 0 overlap, others do not."""
+        """Sorted runs that together hold every entry from `start` on. Only tables of level 0 overlap."""
         yield [entry for entry in self._recent if entry[0] >= start]
         tables = sorted(self._version.tables.items(), key=lambda item: (item[0][0], item[1].smallest))
         for (level, _), table in tables:
@@ -124,9 +124,9 @@ class LevelDB:
                     version.log = edit.varint()
                 case 9:
                     version.previous_log = edit.varint()
-                case 3 | 4:  # the next file's number, the last sequence number: a writer's concern
+                case 3 | 4:  # the next file's number, the last sequence number: only needed for writing
                     edit.varint()
-                case 5:  # how far compaction got: a writer's concern
+                case 5:  # how far compaction got: only needed for writing
                     edit.varint(), edit.bytes()
                 case 6:
                     version.tables.pop((edit.varint(), edit.varint()), None)
@@ -142,7 +142,7 @@ class LevelDB:
         return old if old.exists() else self.path / f"{number:06}.ldb"
 
     def _read_logs(self) -> list[Entry]:
-        """What was written last and is in no table yet, sorted."""
+        """The latest entries, which are in no table yet, sorted."""
         logs = {int(p.stem): p for p in self.path.glob("*.log") if p.stem.isdigit()}
         entries: list[Entry] = []
         for number in sorted(logs):
@@ -156,7 +156,7 @@ class LevelDB:
 
 
 class _Reader:
-    """Takes numbers and strings off the front of some bytes. False at the end; IndexError beyond it."""
+    """Takes numbers and strings off the front of some bytes. It is false at the end; raises IndexError beyond it."""
 
     def __init__(self, data: bytes, at: int = 0) -> None:
         self.data, self.at = data, at
@@ -187,8 +187,8 @@ class _Reader:
 
 
 def masked_crc(data: bytes) -> int:
-    """The checksum that LevelDB stores of some bytes: CRC-32C, rotated and moved, as bytes often hold checksums."""
-    import google_crc32c  # noqa: PLC0415  who reads no LevelDB does without
+    """The checksum that LevelDB stores for some bytes: CRC-32C, masked, since the bytes may contain checksums too."""
+    import google_crc32c  # noqa: PLC0415  not needed by those who read no LevelDB
 
     crc: int = google_crc32c.value(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
@@ -197,7 +197,7 @@ def masked_crc(data: bytes) -> int:
 def _log_records(data: bytes, name: str, *, whole: bool = False) -> Iterator[bytes]:
     """The records of the log `name`, joined from their pieces.
 
-    One cut short at the end was never committed: it is left out, or an error if the log is to be `whole`.
+    A truncated record at the end was never committed: it is left out, or an error if the log must be `whole`.
     """
     parts: list[bytes] = []
     for kind, piece in _log_pieces(data, name, whole):
@@ -215,8 +215,8 @@ def _log_records(data: bytes, name: str, *, whole: bool = False) -> Iterator[byt
 def _log_pieces(data: bytes, name: str, whole: bool) -> Iterator[tuple[int, bytes]]:
     """The (kind, contents) of a log's pieces: 1 a whole record, 2 its beginning, 3 its middle, 4 its end.
 
-    A piece is its checksum, its length, its kind, its contents, and lies within one block. One that the end of the file
-    cuts short is left out, or an error if the log is to be `whole`.
+    A piece consists of its checksum, length, kind and contents, and lies within one block. One truncated by the end of
+    the file is left out, or an error if the log must be `whole`.
     """
     at = 0
     while at + _HEAD <= len(data):
@@ -225,14 +225,14 @@ def _log_pieces(data: bytes, name: str, whole: bool) -> Iterator[tuple[int, byte
             at += left
             continue
         crc, length, kind = struct.unpack_from("<IHB", data, at)
-        if crc == length == kind == 0 and not any(data[at : at + left]):  # set aside and not written to
+        if crc == length == kind == 0 and not any(data[at : at + left]):  # preallocated, and not written yet
             at += left
             continue
         end = at + _HEAD + length
         if end > len(data) and length <= left - _HEAD and not _goes_on(data, at):
             break
         if end > len(data) or not 1 <= kind <= 4 or masked_crc(data[at + _HEAD - 1 : end]) != crc:
-            raise ValueError(f"{name}: what lies at byte {at:,} does not match its checksum")
+            raise ValueError(f"{name}: the data at byte {at:,} does not match its checksum")
         yield kind, data[at + _HEAD : end]
         at = end
     if whole and any(data[at:]):
@@ -240,7 +240,7 @@ def _log_pieces(data: bytes, name: str, whole: bool) -> Iterator[tuple[int, byte
 
 
 def _goes_on(data: bytes, at: int) -> bool:
-    """Whether a piece that seems cut short is damaged in its length: it ends with the file, or others lie behind it."""
+    """Whether a piece that seems truncated only has a damaged length: it ends with the file, or more pieces follow."""
 
     def fits(start: int, end: int) -> bool:
         (crc,) = struct.unpack_from("<I", data, start)
@@ -281,7 +281,7 @@ def _entries(table: _Table, start: bytes) -> Iterator[Entry]:
         file.seek(-48, 2)
         footer = _Reader(file.read(48))
         if struct.unpack_from("<Q", footer.data, 40)[0] != MAGIC:
-            raise ValueError(f"{table.path.name} is no table")
+            raise ValueError(f"{table.path.name} is not a table")
         footer.varint(), footer.varint()  # the index of filters
         before: tuple[bytes, int] = (b"", -(1 << 64))
         for last, handle in _pairs(block(footer)):
@@ -297,33 +297,33 @@ def _entries(table: _Table, start: bytes) -> Iterator[Entry]:
 
 
 def _unpacked(data: bytes, kind: int) -> bytes:
-    """A block, by the byte behind it: as it is, or compressed by Snappy."""
+    """The contents of a block, whose `kind` is the byte after it: 0 for plain, 1 for compressed by Snappy."""
     if kind not in (0, 1):
-        raise ValueError(f"a block compressed in a way ({kind}) that is not LevelDB's own")
+        raise ValueError(f"a block has compression {kind}, which LevelDB does not define")
     if kind == 0:
         return data
     if (size := cramjam.snappy.decompress_raw_len(data)) > _MOST_PACKED * len(data):
-        raise ValueError(f"{len(data):,} bytes that are to make {size:,}")
+        raise ValueError(f"a block of {len(data):,} bytes claims to unpack to {size:,}")
     return bytes(cramjam.snappy.decompress_raw(data))
 
 
 def _pairs(block: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The keys and values of a block; each key leaves out what it shares with the one before."""
+    """The keys and values of a block, in which each key omits the prefix that it shares with the one before."""
     restarts = int.from_bytes(block[-4:], "little")
     if 4 * (restarts + 1) > len(block):
-        raise ValueError("a block without an end")
+        raise ValueError("a block has no end")
     reader = _Reader(block[: len(block) - 4 * (restarts + 1)])
     key = b""
     while reader:
         shared, own, size = reader.varint(), reader.varint(), reader.varint()
         if shared > len(key):
-            raise ValueError("a key shares more than there is")
+            raise ValueError("a key shares more than the length of the one before")
         key = key[:shared] + reader.take(own)
         yield key, reader.take(size)
 
 
 def _newest(entries: Iterable[Entry]) -> Iterator[tuple[bytes, bytes]]:
-    """The newest entry of each key, without those that mark it deleted."""
+    """The newest entry of each key, except keys whose newest entry marks them deleted."""
     previous = None
     for key, tag, value in entries:
         if key != previous and -tag & 0xFF == LIVE:
@@ -332,6 +332,7 @@ def _newest(entries: Iterable[Entry]) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _found_instead(path: Path) -> str:
+    """What `path` is instead of a LevelDB, and what to do about it, for a message."""
     if not regular_file.exists(path):
         return "no such folder. Make the database first, or correct its name."
     if not path.is_dir():

@@ -1,6 +1,6 @@
-"""LevelDB databases, written once: sorted tables in the last level, and the manifest that names them.
+"""Writes new LevelDB databases: sorted tables in the last level, and the manifest that names them.
 
-Tables of the last level are never made into others, so what opens the database next, LevelDB's own library too, takes
+Tables of the last level are never compacted, so whatever opens the database next, even LevelDB's own library, leaves
 it as it is. The format: engine/data/leveldb.py.
 """
 
@@ -23,18 +23,18 @@ from engine.host import atomic_file
 from engine.proto.wire import varint
 
 BLOCK = 1 << 16
-"""Bytes of keys and values in a block, about, as Caffe has it."""
+"""Bytes of keys and values in a block, about, as in Caffe."""
 TABLE = 1 << 25
-"""Bytes of a table, about: what a process that is stopped loses."""
+"""Bytes of a table, about: the most that a process loses when it is stopped."""
 LAST_LEVEL = 6
 _RESTART = 16
-"""Keys of which one is written whole."""
+"""One in so many keys of a block is written in full."""
 _TABLES = "tables.json"
 
 
 @dataclass(frozen=True)
 class _Table:
-    """A whole table. Keys are LevelDB's inner ones: the user's, then 8 bytes of sequence number and kind."""
+    """A finished table. Keys are LevelDB's internal ones: the user's key, then 8 bytes of sequence number and kind."""
 
     number: int
     size: int
@@ -43,11 +43,11 @@ class _Table:
 
 
 class LevelDBWriter:
-    """Writes a new LevelDB beside `path`, and renames it to `path` when the `with` block ends well.
+    """Writes a new LevelDB beside `path`, and renames it to `path` when the `with` block succeeds.
 
-    settings: see PartialFolder. Without them nothing is left of a block that ends otherwise; with them the whole tables
-    are left and gone on with: `entries` records up to `last_key`. Raises DataError if `path` is there already, where it
-    cannot be written, and for keys out of order.
+    settings: see PartialFolder. Without them a failed block leaves nothing behind; with them the finished tables are
+    kept, and the next writer continues from there: `entries` records up to `last_key`. Raises DataError if `path`
+    exists already, if it cannot be written, and for keys out of order.
     """
 
     def __init__(self, path: Path, settings: dict[str, Any] | None = None) -> None:
@@ -69,11 +69,11 @@ class LevelDBWriter:
         return self
 
     def put(self, key: bytes, value: bytes) -> None:
-        """Adds a record, whose key is larger than that of the record before. Raises DataError."""
+        """Adds a record, whose key must be larger than the one before. Raises DataError."""
         if self.last_key is not None and key <= self.last_key:
             raise DataError(
-                f'{self.path}: "{name_key(key)}" comes behind "{name_key(self.last_key)}", and a LevelDB is written in '
-                "the order of its keys. Write an LMDB."
+                f'{self.path}: "{name_key(key)}" comes after "{name_key(self.last_key)}", and a LevelDB must be '
+                "written in the order of its keys. Write an LMDB instead."
             )
         with atomic_file.writing(self.path, DataError):
             if self._open is None:
@@ -104,7 +104,7 @@ class LevelDBWriter:
                 self._partial.abandon(self._kept)
 
     def _go_on(self) -> None:
-        """Takes up the tables that were whole when the process before was stopped."""
+        """Continues from the tables that the previous process finished before it was stopped."""
         file = self._partial.folder / _TABLES
         if file.exists():
             kept = json.loads(file.read_text())
@@ -123,7 +123,7 @@ class LevelDBWriter:
             atomic_file.replace(self._partial.folder / _TABLES, text.encode())
 
     def _write_manifest(self) -> None:
-        """The manifest, as one edit (doc/impl.md): order, logs, next file, last sequence number, tables."""
+        """Writes the manifest, as one edit (doc/impl.md): order, logs, next file, last sequence number, tables."""
         number = self._tables[-1].number + 1 if self._tables else 1
         edit = bytearray(varint(1) + _sized(b"leveldb.BytewiseComparator"))
         for tag, value in ((2, 0), (9, 0), (3, number + 1), (4, self.entries)):
@@ -137,7 +137,7 @@ class LevelDBWriter:
 
 
 class _TableFile:
-    """A table under way: blocks of sorted entries, and an index of them at the end."""
+    """A table being written: blocks of sorted entries, and an index of them at the end."""
 
     def __init__(self, folder: Path, number: int) -> None:
         self.number = number
@@ -170,7 +170,7 @@ class _TableFile:
             self._block = _Block(_RESTART)
 
     def _write(self, data: bytes) -> bytes:
-        """Writes a block, compressed where that saves an eighth of it, and returns where it lies."""
+        """Writes a block, compressed if that saves more than an eighth. Returns its handle: its offset and its size."""
         packed = bytes(cramjam.snappy.compress_raw(data))
         kind = b"\1" if len(packed) < len(data) - len(data) // 8 else b"\0"
         data = (packed if kind == b"\1" else data) + kind
@@ -181,7 +181,7 @@ class _TableFile:
 
 
 class _Block:
-    """A block under way: each key leaves out what it shares with the one before, but for one in `restart`."""
+    """A block being written: each key omits the prefix that it shares with the one before, except one in `restart`."""
 
     def __init__(self, restart: int) -> None:
         self.last = b""
@@ -208,13 +208,13 @@ class _Block:
 
 
 def _shared(one: bytes, other: bytes) -> int:
-    """How many bytes two keys begin alike with."""
+    """The length of the common prefix of two keys."""
     shortest = min(len(one), len(other))
     return next((i for i in range(shortest) if one[i] != other[i]), shortest)
 
 
 def _log(record: bytes) -> Iterator[bytes]:
-    """A log of one record, in pieces that lie within one block each (doc/log_format.md)."""
+    """A log of one record, in pieces that each lie within one block (doc/log_format.md)."""
     most = LOG_BLOCK - 7
     for at in range(0, len(record), most):
         piece = record[at : at + most]

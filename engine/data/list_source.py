@@ -1,4 +1,4 @@
-"""What sources that go round a list of files have in common: which of its lines a batch has."""
+"""The base of sources that read a list of files again and again: decides which lines each batch consists of."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -10,10 +10,10 @@ from engine.errors import DataError
 
 
 class ListSource(ABC):
-    """Reads the lines of a list, round and round, in a new random order each time if `shuffle`.
+    """Reads the lines of a list again and again, with `shuffle` in a new random order each time.
 
-    Starts a random number below `rand_skip` of lines in, the same for the same seed. lines: how many the list at `path`
-    has.
+    Starts at a random one of the first `rand_skip` lines, which the seed determines. lines: how many lines the list at
+    `path` has.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class ListSource(ABC):
         self._chosen: list[int] = []
 
     def _lines(self, batch: int, size: int | None = None) -> list[int]:
-        """Those of a batch; `size`: only so many, the first."""
+        """The lines of a batch; `size`: only the first so many."""
         begin = self._first + batch * self.batch_size
         places = [divmod(at, self._count) for at in range(begin, begin + (self.batch_size if size is None else size))]
         if not self._shuffle:
@@ -34,20 +34,20 @@ class ListSource(ABC):
         return [int(shuffled(self._seed, epoch, self._count)[place]) for epoch, place in places]
 
     def _choose(self) -> None:
-        """Makes those of the next batch the chosen ones. Raises DataError where the first lies behind the list's end.
+        """Chooses the lines of the next batch. Raises DataError if the first line is beyond the end of the list.
 
-        As in Caffe, only a number that was drawn does: the same rand_skip may go well with another seed.
+        As in Caffe, what counts is the number drawn: the same rand_skip may succeed with another seed.
         """
         if self._first >= self._count:
             raise DataError(
                 f"{self._path}: Not enough points to skip: rand_skip {self._rand_skip} has drawn {self._first:,}, and "
-                f"the list has {self._count:,}. Give it {self._count} at most."
+                f"the list has {self._count:,} lines. Set rand_skip to {self._count} at most."
             )
         self._chosen = self._lines(self._batches)
 
     @abstractmethod
     def _name(self, line: int) -> str:
-        """How messages name what a line lists."""
+        """The name, in messages, of the item on a line."""
 
     def skip(self, batches: int) -> None:
         self._batches += batches
@@ -61,5 +61,5 @@ class ListSource(ABC):
     def restore(self, state: State) -> None:
         self._batches, self._first, self._seed = (position(state, name) for name in ("batches", "first", "seed"))
 
-    def close(self) -> None:  # noqa: B027 - every list is done with between batches
+    def close(self) -> None:  # noqa: B027 - not abstract: no list source needs more
         """Nothing is held open between batches."""

@@ -1,15 +1,17 @@
-"""LMDB databases, read without LMDB's own library, page by page, each page checked before it is believed.
+"""Reads LMDB databases without LMDB's own library, page by page, and checks each page before using it.
 
-The library maps a database into memory and trusts it: a page that the file lacks ends the process with SIGBUS, a
-damaged one with SIGABRT, or nothing ends it; and so do pages that another process writes to meanwhile, since a reader
-without locks (on a read-only file system) cannot keep them. It also allows one opening a process, which a user's own
-`lmdb.open` may need. What reading needs of the format is small; it is described in the library's mdb.c and lmdb.h:
+The library maps a database into memory and trusts it: a page that is missing from the file ends the process with
+SIGBUS, and a damaged one with SIGABRT or an endless loop. So do pages that another process writes to meanwhile, since a
+reader without locks (on a read-only file system) cannot protect them. It also allows a process to open a database only
+once, which a user's own `lmdb.open` may need. Reading needs little of the format, which the library's mdb.c and lmdb.h
+describe:
 
     two meta pages, written in turn, of which the later counts → the root of a tree of pages → branches, whose nodes
-    name pages → leaves, whose nodes are records → overflow pages, for values that a page has no room for.
+    name pages → leaves, whose nodes are records → overflow pages, for values too large for a page.
 
-What a transaction frees is written to by the second one behind it at the earliest, before that one is committed: what
-was read of a tree is right if no more than one has been committed since that wrote the tree.
+Pages freed by a transaction are reused by the second transaction after it at the earliest, and written before that one
+is committed. So what was read of a tree is valid if at most one transaction has been committed since the one that
+wrote the tree.
 """
 
 import os
@@ -29,14 +31,14 @@ MAGIC, VERSION = 0xBEEFC0DE, 1
 NO_PAGE = 2**64 - 1
 
 _HEADER = struct.Struct("<QHHHH")
-"""A page: its number, padding, flags, and between which offsets its nodes' pointers end and its nodes begin."""
+"""A page header: its number, padding, flags, the offset where its pointers to nodes end, and where its nodes begin."""
 _OVERFLOW = struct.Struct("<QHHI")
-"""The first of some overflow pages: its number, padding, flags, how many they are."""
+"""The header of a run of overflow pages: the first one's number, padding, flags, how many there are."""
 _NODE = struct.Struct("<HHHH")
-"""A node: size of the value, low and high, flags, size of the key. A branch's first three make a page's number."""
+"""A node header: the value's size, low and high; flags; the key's size. A branch's first three are a page number."""
 _META = struct.Struct("<16xII16x I44x 4xHHQQQQQ QQ")
-"""Magic, version; page size; the tree's flags, depth, branches, leaves, overflow pages, entries, root; last page, and
-the number of the transaction that wrote all that."""
+"""A meta page: magic, version; page size; the tree's flags, depth, branches, leaves, overflow pages, entries, root; the
+last page; the number of the transaction that wrote it."""
 
 _BRANCH, _LEAF, _OVER, _META_PAGE, _FIXED = 1, 2, 4, 8, 32
 _KINDS = _BRANCH | _LEAF | _OVER | _META_PAGE | _FIXED
@@ -46,7 +48,7 @@ _DEEPEST = 32
 
 @dataclass(frozen=True)
 class _Tree:
-    """What a meta page says. order: flags for another order than that of the keys' bytes, or several values a key."""
+    """A meta page's contents. order: flags, set if keys are not sorted by their bytes or have several values."""
 
     page_size: int
     order: int
@@ -59,7 +61,7 @@ class _Tree:
 
 @dataclass(frozen=True)
 class _Elsewhere:
-    """A value that lies in overflow pages: the number of the first, and the value's size."""
+    """A value stored in overflow pages: the number of the first page, and the value's size."""
 
     number: int
     size: int
@@ -69,15 +71,15 @@ _Record = tuple[bytes, bytes | _Elsewhere]
 _KEY = itemgetter(0)
 
 _RUN = 32
-"""Leaves that follow one another in the file and are read at once: half the time of reading them one by one."""
+"""How many consecutive leaves are read at once at most: takes half the time of reading them one by one."""
 _AHEAD = 1 << 20
-"""Bytes of values in overflow pages that are read before it is asked whether the database has changed."""
+"""Bytes of values in overflow pages that are read between checks whether the database has changed."""
 
 
 class LMDB:
-    """A folder with a data.mdb, on a file system that may be read-only. `entries`: how many records it has.
+    """An LMDB: a folder with a data.mdb, on a file system that may be read-only. `entries`: the number of records.
 
-    Raises DataError for one that is missing, empty, cut short, damaged, written to meanwhile, or not an LMDB.
+    Raises DataError if it is missing, empty, truncated, damaged, not an LMDB, or written to meanwhile.
     """
 
     def __init__(self, path: Path) -> None:
@@ -98,7 +100,7 @@ class LMDB:
         self.entries = self._tree.entries
 
     def records(self, after: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
-        """The (key, value) pairs behind the key `after`, which must be there; from the first on for None."""
+        """The (key, value) pairs after the key `after`, which must exist; all of them for None."""
         for records, whole in self._leaves(after):
             if whole:
                 yield from cast("list[tuple[bytes, bytes]]", records)
@@ -106,13 +108,13 @@ class LMDB:
                 yield from self._fetched(records)
 
     def keys(self, after: bytes | None = None) -> Iterator[bytes]:
-        """Their keys alone: values that lie in pages of their own are not read."""
+        """The keys that `records` would yield; values in overflow pages are not read."""
         for records, _ in self._leaves(after):
             yield from map(_KEY, records)
 
     def spread(self, count: int) -> Iterator[tuple[bytes, bytes]]:
-        """At most `count` pairs (2 or more), in order: the first, the last, and some between them, by the branches
-        of the tree. A few pages are read for each, however many records there are."""
+        """At most `count` pairs (2 or more), in order: the first, the last, and some between them, found through the
+        branches of the tree. Only a few pages are read for each, however many records there are."""
         last = b""
         for i in range(count if self.entries else 0):
             record = self._about(i / (count - 1))
@@ -121,7 +123,7 @@ class LMDB:
                 yield from self._fetched([record])
 
     def close(self) -> None:
-        """Ends the reading."""
+        """Closes the file."""
         self._file.close()
 
     # The meta pages
@@ -141,7 +143,7 @@ class LMDB:
                 f"{file}: cut short: {size:,} bytes where its header counts {needed:,}. Copy it again or make it again."
             )
         if tree.order:
-            raise DataError(f"{file}: its records are not sorted by the bytes of their keys, one value each.")
+            raise DataError(f"{file}: its records must be sorted by the bytes of their keys, with one value each.")
         if not tree.entries or tree.root == NO_PAGE:
             raise DataError(f"{self.path}: an LMDB without records. Make it again.")
         if not 0 < tree.depth <= _DEEPEST:
@@ -164,13 +166,13 @@ class LMDB:
             found = self._read(8, at + _META.size - 8)
             if len(found) < 8 or int.from_bytes(found, "little") > self._tree.transaction + 1:
                 raise DataError(
-                    f"{self.path}: was written to while it is read. End what writes, or give the net a copy of it."
+                    f"{self.path}: was written to while it was read. Stop what writes to it, or give the net a copy."
                 )
 
     # The tree
 
     def _leaves(self, after: bytes | None) -> Iterator[tuple[list[_Record], bool]]:
-        """The records of each leaf, those behind `after`, and whether all their values are there."""
+        """The records of each leaf, starting after the key `after`, and whether all their values are included."""
         size, seen, last = self._tree.page_size, 0, after or b""
         for first, count in self._runs(self._tree.root, 1, after):
             run = self._whole(first, count * size)
@@ -192,7 +194,7 @@ class LMDB:
             raise self._damaged(f"{seen:,} records are there, and its header counts {self.entries:,}")
 
     def _about(self, place: float) -> _Record:
-        """The record at about `place` of all, from 0 for the first to 1 for the last."""
+        """The record at about the fraction `place` of all: 0 is the first, 1 the last."""
         number, size = self._tree.root, self._tree.page_size
         for _ in range(1, self._tree.depth):
             below = self._branch(number, None)
@@ -202,8 +204,8 @@ class LMDB:
         return records[min(int(place * len(records)), len(records) - 1)]
 
     def _runs(self, number: int, level: int, after: bytes | None) -> Iterator[tuple[int, int]]:
-        """The leaves below a page, from that on which `after` belongs to: the number of a leaf, and how many follow one
-        another from it on. A database that was written in the order of its keys has long runs."""
+        """The leaves below a page, starting with the one that `after` belongs to, as runs of consecutive pages: the
+        number of the first leaf, and the length. A database written in the order of its keys has long runs."""
         if level == self._tree.depth:
             yield number, 1
             return
@@ -223,19 +225,19 @@ class LMDB:
         yield first, count
 
     def _branch(self, number: int, after: bytes | None) -> list[int]:
-        """The pages below a branch, from that on which `after` belongs to."""
+        """The pages below a branch, starting with the one that `after` belongs to."""
         page = self._whole(number, self._tree.page_size)
         try:
             nodes = [(*_NODE.unpack_from(page, at), at + _NODE.size) for at in self._pointers(page, 0, number, _BRANCH)]
         except struct.error as e:
             raise self._damaged("a record begins beyond its page") from e
         first = 0
-        if after is not None:  # the first key of a branch is not there: it is less than all
+        if after is not None:  # a branch's first node has no key, which counts as less than all
             first = bisect_right([page[at : at + size] for _, _, _, size, at in nodes[1:]], after)
         return [low | high << 16 | flags << 32 for low, high, flags, _, _ in nodes[first:]]
 
     def _leaf(self, run: bytes, start: int, number: int) -> tuple[list[_Record], bool]:
-        """The records of the page that begins at `start` of a run, and whether all their values are in it."""
+        """The records of the leaf at `start` of a run, and whether all their values are in it."""
         records: list[_Record] = []
         end, whole, node, head = start + self._tree.page_size, True, _NODE.unpack_from, _NODE.size
         try:
@@ -246,7 +248,7 @@ class LMDB:
                 behind = at + (low | high << 16)
                 if flags:
                     if flags & (_NAMED | _DUPLICATES):
-                        raise DataError(f"{self.path}: holds databases with names, and a net reads one that has none.")
+                        raise DataError(f"{self.path}: holds named databases, and a net reads only an unnamed one.")
                     whole = False
                     records.append((run[key:at], _Elsewhere(struct.unpack_from("<Q", run, at)[0], behind - at)))
                     behind = at + 8
@@ -259,7 +261,7 @@ class LMDB:
         return records, whole
 
     def _pointers(self, data: bytes, start: int, number: int, kind: int) -> tuple[int, ...]:
-        """Where the nodes of the page begin that lies at `start` of some data."""
+        """The offsets of the nodes in the page at `start` of some data, relative to the page."""
         size = self._tree.page_size
         found, _, flags, lower, upper = _HEADER.unpack_from(data, start)
         if found != number or flags & _KINDS != kind or not _HEADER.size < lower <= upper <= size:
@@ -267,8 +269,8 @@ class LMDB:
         return struct.unpack_from(f"<{(lower - _HEADER.size) // 2}H", data, start + _HEADER.size)
 
     def _fetched(self, records: list[_Record]) -> Iterator[tuple[bytes, bytes]]:
-        """The records with the values that lie elsewhere, read some at a time: what was read is right if the database
-        has not changed by then."""
+        """The records with the values that are stored elsewhere. These are read in batches, which are yielded only
+        after a check that the database has not changed meanwhile."""
         read: list[tuple[bytes, bytes]] = []
         size = 0
         for key, value in records:
@@ -294,7 +296,7 @@ class LMDB:
         return data[_OVERFLOW.size :]
 
     def _whole(self, number: int, size: int) -> bytes:
-        """`size` bytes from the beginning of a page on, as they were when the database was opened."""
+        """`size` bytes from the start of a page on, as they were when the database was opened."""
         data = self._within(number, size)
         self._check_unchanged()
         if len(data) < size:
@@ -302,6 +304,7 @@ class LMDB:
         return data
 
     def _within(self, number: int, size: int) -> bytes:
+        """At most `size` bytes from the start of a page on. Raises DataError if they go beyond the last page."""
         offset = number * self._tree.page_size
         if offset + size > (self._tree.last_page + 1) * self._tree.page_size:
             raise self._damaged(f"it names page {number:,} of {self._tree.last_page + 1:,}")
@@ -314,11 +317,12 @@ class LMDB:
             raise DataError(f"{self.path}: cannot be read: {e}.") from e
 
     def _damaged(self, what: str, behind: bytes = b"") -> DataError:
-        where = f' behind record "{name_key(behind)}"' if behind else ""
+        where = f' after record "{name_key(behind)}"' if behind else ""
         return DataError(f"{self.path}: damaged{where} ({what}). Copy it again or make it again.")
 
 
 def _found_instead(path: Path) -> str:
+    """What `path` is instead of an LMDB, and what to do about it, for a message."""
     if not regular_file.exists(path):
         return "no such folder. Make the database first, or correct its name."
     if not path.is_dir():

@@ -1,4 +1,4 @@
-"""LMDB databases, written once, by LMDB's own library."""
+"""Writes new LMDB databases with LMDB's own library."""
 
 import shutil
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,18 +13,18 @@ from engine.errors import DataError
 from engine.units import short_size
 
 COMMIT_EVERY = 1000
-"""Records in one transaction at most, as in Caffe's converters."""
+"""The most records in one transaction, as in Caffe's converters."""
 COMMIT_BYTES = 1 << 25
-"""Bytes in one transaction, about, at most: LMDB keeps in memory what is not committed."""
+"""The most bytes in one transaction, about: LMDB keeps uncommitted data in memory."""
 
 
 class LMDBWriter:
-    """Writes a new LMDB beside `path`, and renames it to `path` when the `with` block ends well.
+    """Writes a new LMDB beside `path`, and renames it to `path` when the `with` block succeeds.
 
-    settings: see PartialFolder. Without them nothing is left of a block that ends otherwise; with them what was
-    committed is left and gone on with: `entries` records up to `last_key`. A thread commits while the next records
-    come; what it cannot write is raised by a later `put` or at the end. Keys may come in any order; one that is
-    there already gets the new value. Raises DataError if `path` is there already, and where it cannot be written.
+    settings: see PartialFolder. Without them a failed block leaves nothing behind; with them the committed records are
+    kept, and the next writer continues from there: `entries` records up to `last_key`. A thread commits while the next
+    records are added; its errors are raised by a later `put` or at the end. Keys may come in any order; an existing key
+    gets the new value. Raises DataError if `path` exists already, and if it cannot be written.
     """
 
     _INITIAL_MAP = 1 << 24
@@ -40,7 +40,7 @@ class LMDBWriter:
     def __enter__(self) -> Self:
         self._partial = PartialFolder(self.path, self._settings)
         try:
-            # A power cut takes what is not synced: what is gone on with must be.
+            # A power cut loses what is not synced, and what a later writer continues from must not be lost.
             safe = self._settings is not None
             self._env = lmdb.open(str(self._partial.folder), map_size=self._map_size(), sync=safe, metasync=False)
         except (OSError, lmdb.Error) as e:
@@ -56,10 +56,10 @@ class LMDBWriter:
         return self
 
     def put(self, key: bytes, value: bytes) -> None:
-        """Adds a record; a key that is there already gets the new value. Raises DataError."""
+        """Adds a record; an existing key gets the new value. Raises DataError."""
         if not 0 < len(key) <= self._env.max_key_size():
             raise DataError(
-                f"{self.path}: a key of {len(key)} bytes, {key[:50]!r}…; LMDB takes {self._env.max_key_size()}. "
+                f"{self.path}: a key has {len(key)} bytes, {key[:50]!r}…; LMDB allows {self._env.max_key_size()}. "
                 "Use shorter names, or a LevelDB (-backend leveldb)."
             )
         self._waiting.append((key, value))
@@ -68,7 +68,7 @@ class LMDBWriter:
             self._hand_over()
 
     def _hand_over(self) -> None:
-        """Has what waits committed, when the commit before is done."""
+        """Waits for the previous commit, and starts one of the waiting records."""
         self._finish_commit()
         self._committing = self._thread.submit(self._commit, self._waiting)
         self._waiting, self._size = [], 0
@@ -114,7 +114,7 @@ class LMDBWriter:
                 self._partial.abandon(self._close() if written is None else written)
 
     def _close(self) -> int:
-        """Returns how many records there are."""
+        """Closes the database. Returns the number of its records."""
         self._thread.shutdown()
         entries = self._env.stat()["entries"]
         self._env.close()
@@ -123,6 +123,6 @@ class LMDBWriter:
     def _unwritten(self, error: Exception) -> DataError:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         free = shutil.disk_usage(self.path.parent).free
-        if free < 2 * COMMIT_BYTES:  # LMDB takes a full disk for a fault of the device
+        if free < 2 * COMMIT_BYTES:  # LMDB reports a full disk as an I/O error
             reason += f"; the disk has {short_size(free)} left"
         return DataError(f"{self.path}: cannot be written ({reason}).")

@@ -1,7 +1,7 @@
-"""Databases copied to the node's own disk before they are read: a parallel file system is slow, and everybody's.
+"""Copies databases to the node's own disk before they are read, since a parallel file system is slow and shared.
 
-A copy is made whole or not at all, by the first process of the node that wants it; others wait and share it, those of
-other jobs too. The last one removes it. What a process that was killed has left is removed, or used, by the next one.
+A copy is made whole or not at all, by the first process on the node that needs it; others, even of other jobs, wait for
+it and share it, and the last one removes it. What a killed process has left behind, the next one removes or uses.
 """
 
 import fcntl
@@ -19,11 +19,11 @@ from engine.units import short_size
 
 _WHERE = "local_copy.cpp:1"
 _WAIT = 0.05
-"""Seconds, where two want to make one copy at the same moment."""
+"""Seconds to wait before another attempt, if two processes try to make one copy at the same moment."""
 
 
 class LocalCopies:
-    """The copies in `folder`, which must be there. They are held until `close`."""
+    """The copies in `folder`, which must exist. They are held until `close`."""
 
     def __init__(self, folder: Path) -> None:
         if not folder.is_dir():
@@ -31,18 +31,18 @@ class LocalCopies:
         self._folder = folder
         self._held = ExitStack()
         self._paths: dict[Path, Path] = {}
-        for left in folder.glob("hpcbrew-*.lock"):  # by a process that was killed, if nobody has it locked
+        for left in folder.glob("hpcbrew-*.lock"):  # left by a killed process, if nobody holds the lock
             with suppress(OSError), _lock(left, fcntl.LOCK_EX | fcntl.LOCK_NB) as lock:
                 _release(lock, left.with_suffix(""))
 
     def of(self, database: Path) -> Path:
-        """Where to read a database: its copy; or itself, with a warning, where there is no room for one."""
+        """Where to read a database: its copy; or the original, with a warning, if there is no room for a copy."""
         if database not in self._paths:
             self._paths[database] = self._copied(database) if database.is_dir() else database
         return self._paths[database]
 
     def close(self) -> None:
-        """Lets go of the copies, and removes those that nobody else reads."""
+        """Releases the copies, and removes those that nobody else reads."""
         self._held.close()
         self._paths.clear()
 
@@ -52,7 +52,7 @@ class LocalCopies:
             place = self._folder / f"hpcbrew-{_digest(database, files)}"
             while True:
                 with ExitStack() as held:
-                    # Who reads a copy shares its lock, and who makes or removes one has it alone.
+                    # The lock of a copy is shared by those who read it, and exclusive for making or removing it.
                     lock = held.enter_context(_lock(place.with_suffix(".lock"), fcntl.LOCK_SH))
                     held.callback(_release, lock, place)
                     if place.is_dir():
@@ -62,7 +62,7 @@ class LocalCopies:
                         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                         if not place.is_dir() and not self._copy(database, files, place):
                             return database
-                        fcntl.flock(lock, fcntl.LOCK_SH)  # free for a moment: another may have removed it
+                        fcntl.flock(lock, fcntl.LOCK_SH)  # not atomic: another may have removed it
                         if place.is_dir():
                             self._held.push(held.pop_all())
                             return place / database.name
@@ -71,13 +71,13 @@ class LocalCopies:
             raise DataError(f"{database}: cannot be copied to {self._folder}: {e.strerror or e}.") from e
 
     def _copy(self, database: Path, files: dict[str, os.stat_result], place: Path) -> bool:
-        """Whether there was room for it."""
+        """Makes the copy. Returns False, with a warning, if there is no room for it."""
         shutil.rmtree(place.with_suffix(".part"), ignore_errors=True)
         size, free = sum(file.st_size for file in files.values()), shutil.disk_usage(self._folder).free
         if size > free:
             log.warning(
                 _WHERE,
-                f"{database}: {short_size(size)}, and {self._folder} has {short_size(free)} left: it is read "
+                f"{database} takes {short_size(size)}, and {self._folder} has {short_size(free)} left: it is read "
                 "where it is.",
             )
             return False
@@ -89,7 +89,9 @@ class LocalCopies:
             for name in files:
                 shutil.copyfile(database / name, part / database.name / name)
             if _stamps(_files(database)) != _stamps(files):
-                raise DataError(f"{database}: was written to while it was copied. End what writes, and start again.")
+                raise DataError(
+                    f"{database}: was written to while it was copied. Stop what writes to it, and start again."
+                )
             part.rename(place)
         except BaseException:
             shutil.rmtree(part, ignore_errors=True)
@@ -99,7 +101,7 @@ class LocalCopies:
 
 
 def _files(database: Path) -> dict[str, os.stat_result]:
-    """The files of a database by name, but for its locks."""
+    """The files of a database by name, except its lock file."""
     names = sorted(path.name for path in database.iterdir() if path.is_file())
     return {name: (database / name).stat() for name in names if name not in ("lock.mdb", "LOCK")}
 
@@ -109,14 +111,14 @@ def _stamps(files: dict[str, os.stat_result]) -> list[tuple[str, int, int]]:
 
 
 def _digest(database: Path, files: dict[str, os.stat_result]) -> str:
-    """Of what tells a database from others, and from what it was before. A user's own: others cannot read it."""
+    """Identifies a database and its present contents. It includes the user, since others cannot read the copy."""
     told = (os.getuid(), str(database.resolve()), _stamps(files))
     return hashlib.sha256(repr(told).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 @contextmanager
 def _lock(path: Path, how: int) -> Iterator[int]:
-    """A file that is locked; one that was removed meanwhile is no lock any more."""
+    """Opens and locks a file, and tries again if it was removed before it was locked."""
     while True:
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
@@ -129,7 +131,7 @@ def _lock(path: Path, how: int) -> Iterator[int]:
 
 
 def _stands(lock: int, path: Path) -> bool:
-    """Whether the file that was opened is still the one of that name."""
+    """Whether the opened file is still the one at `path`."""
     try:
         return os.path.samestat(os.fstat(lock), path.stat())
     except FileNotFoundError:
@@ -137,7 +139,7 @@ def _stands(lock: int, path: Path) -> bool:
 
 
 def _release(lock: int, place: Path) -> None:
-    """Removes the copy, and its lock, unless another process has it locked."""
+    """Removes a copy and its lock file, unless another process holds the lock."""
     with suppress(OSError):
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         for each in (place, place.with_suffix(".part")):
@@ -150,8 +152,8 @@ _copies: LocalCopies | None = None
 
 @contextmanager
 def into(folder: str) -> Iterator[None]:
-    """Databases opened meanwhile are copied to `folder`, if one is named: a flag of the whole command."""
-    global _copies  # noqa: PLW0603  as the flag itself
+    """Has databases that are opened within the block copied to `folder`, if given: a flag of the whole command."""
+    global _copies  # noqa: PLW0603  the flag is global too
     _copies = LocalCopies(Path(folder)) if folder else None
     try:
         yield
@@ -162,5 +164,5 @@ def into(folder: str) -> Iterator[None]:
 
 
 def of(database: Path) -> Path:
-    """Where to read a database: its copy where copies are asked for, or else itself."""
+    """Where to read a database: its copy, if copies are requested, otherwise the original."""
     return database if _copies is None else _copies.of(database)

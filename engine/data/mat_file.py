@@ -1,9 +1,9 @@
-"""Files of named arrays of numbers: HDF5, and MATLAB's .mat of every version.
+"""Reads files of named arrays of numbers: HDF5, and MATLAB's .mat of every version.
 
-MATLAB's arrays are column by column: what it calls width × height × channels × number lies in memory as Caffe's
-number × channels × height × width. A .mat of version 7.3 is HDF5, whose shapes say so. Those of older ones are turned
-round here, and read here: scipy dies on damaged ones, with the whole process. Their format is MathWorks' "MAT-File
-Format", of which arrays of numbers need little.
+MATLAB stores arrays column by column: what it calls width × height × channels × number has the memory layout of
+Caffe's number × channels × height × width. A .mat of version 7.3 is HDF5, which already has that shape. The shapes of
+older files are reversed here. They are read here too, since scipy crashes the whole process on damaged ones. Their
+format is MathWorks' "MAT-File Format", of which arrays of numbers need little.
 """
 
 import struct
@@ -22,43 +22,43 @@ from engine.errors import EngineError
 from engine.host import memory, regular_file
 
 _TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
-"""Numbers as they are stored, by the number of their type."""
+"""numpy's names of the stored number types, by MATLAB's type number."""
 
 _MATRIX, _COMPRESSED = 14, 15
 
 _CLASSES = {1: "cell", 2: "struct", 3: "object", 4: "char", 5: "sparse", 16: "function"}
-"""What MATLAB has besides full arrays of numbers, whose classes are 6 to 15."""
+"""MATLAB's classes other than full arrays of numbers, whose classes are 6 to 15."""
 
 _TYPES_OF_4 = {0: "f8", 1: "f4", 2: "i4", 3: "i2", 4: "u2", 5: "u1"}
-"""The same of version 4."""
+"""The same as _TYPES, for version 4."""
 
 _HEADER, _HEADER_OF_4 = 128, 20
 _TAG = 8
 _PREAMBLE = 1 << 12
-"""Bytes within which a variable's class, shape and name lie: names have 63 letters at most."""
+"""Bytes at the start of a variable that contain its class, shape and name, which has 63 letters at most."""
 
 _DAMAGE = (OSError, struct.error, zlib.error, ValueError, IndexError)
 
 
 class Arrays(Protocol):
-    """Named arrays in a file that is open. Raises the error that `opened` was given, naming the file."""
+    """The named arrays of an open file. Its methods raise the error given to `opened`, naming the file."""
 
     def members(self) -> list[str]:
         """The names, sorted."""
 
     def shape(self, name: str) -> tuple[int, ...] | None:
-        """The shape of an array of numbers, outermost axis first; None where there is no array `name`."""
+        """The shape of an array of numbers, outermost axis first; None if there is no array `name`."""
 
     def numbers(self, name: str) -> np.ndarray:
-        """The values, in float32."""
+        """The values, as float32."""
 
     def wrong(self, what: str) -> EngineError:
-        """The error that says `what` of this file."""
+        """The error for this file whose message says `what`."""
 
 
 @contextmanager
 def opened(path: Path, error: type[EngineError]) -> Iterator[Arrays]:
-    """The arrays of `path`. Raises `error` for a file that has none."""
+    """The arrays in the file `path`. Raises `error` for a file of another format."""
     if path.suffix == ".mat" and not hdf5_file.is_hdf5(path):
         yield MatFile(path, error)
     else:
@@ -68,9 +68,10 @@ def opened(path: Path, error: type[EngineError]) -> Iterator[Arrays]:
 
 @dataclass(frozen=True)
 class _Variable:
-    """Where a variable lies in the file, and what it is. `kind`: "" for an array of real numbers.
+    """A variable and its place in the file. `kind`: "" for a full array of real numbers, otherwise what it is instead.
 
-    `type`: how numpy names the numbers as they are stored, in version 4; later ones say so before the numbers.
+    `packed`: whether it is compressed. `type`: numpy's name of the stored number type, for version 4; later versions
+    store the type with the numbers.
     """
 
     at: int
@@ -82,7 +83,7 @@ class _Variable:
 
 
 class MatFile:
-    """The variables of a MATLAB file before version 7.3, their axes in reverse."""
+    """The variables of a MATLAB file of a version before 7.3, with their axes reversed."""
 
     def __init__(self, path: Path, error: type[EngineError]) -> None:
         self.path, self._error = path, error
@@ -174,7 +175,7 @@ class MatFile:
             )
             known = mopt in range(5000) and mopt // 1000 == (order == ">") and not mopt // 100 % 10
             if not known or type_ is None or form is None or min(rows, columns, length - 1) < 0:
-                raise ValueError("it begins as no version does")
+                raise ValueError("it does not begin like any version")
             at += _HEADER_OF_4 + length
             size = rows * columns * np.dtype(type_).itemsize
             if at + (size << bool(imaginary)) > end:
@@ -188,7 +189,7 @@ _COMPLEX = 0x0800
 
 
 def _elements(data: bytes, order: str, count: int) -> Iterator[tuple[int, bytes]]:
-    """The types and contents of the first parts of a variable. Raises ValueError where there are not so many."""
+    """The types and contents of the first `count` parts of a variable. Raises ValueError if there are fewer."""
     at = 0
     for _ in range(count):
         number, size = struct.unpack_from(f"{order}II", data, at)

@@ -9,10 +9,10 @@ from engine.errors import DataError
 
 
 class MemorySource:
-    """Hands out the arrays that `set` was given, batch by batch, round and round; they are not transformed.
+    """Hands out the arrays given to `set`, batch by batch, again and again; they are not transformed.
 
-    Each batch is what the arrays hold when it is used: programs fill them anew between passes. As in Caffe a net is
-    built for labels (batch,), and each batch's have four axes, (batch, 1, 1, 1).
+    A batch holds the arrays' values at the time it is handed out: programs may refill them between passes. As in Caffe,
+    a net is built for labels (batch,), but those of each batch have four axes, (batch, 1, 1, 1).
     """
 
     prefetch = None
@@ -24,16 +24,18 @@ class MemorySource:
         self._at = 0
 
     def set(self, data: np.ndarray, labels: np.ndarray) -> None:
-        """Takes pictures (n, channels, height, width) and labels (n,), n a multiple of the batch size.
+        """Sets pictures (n, channels, height, width) and labels (n,), with n a multiple of the batch size.
 
         float32 arrays are not copied, as in Caffe. Raises DataError for other shapes.
         """
         data, labels = (np.ascontiguousarray(array, np.float32) for array in (data, labels))
         batch = self.shape[0]
         if data.shape[1:] != self.shape[1:] or not len(data) or len(data) % batch:
-            raise DataError(f"data of shape {data.shape}; {self.shape}, or a multiple of {batch} of them, is needed.")
+            raise DataError(
+                f"the data has shape {data.shape}; {self.shape}, with a multiple of {batch} in front, is needed."
+            )
         if labels.size != len(data):
-            raise DataError(f"{labels.size} labels for {len(data)} items; one each is needed.")
+            raise DataError(f"there are {labels.size} labels for {len(data)} items; one for each is needed.")
         self._data, self._labels = data, labels.reshape(-1, 1, 1, 1)
         self._at = 0
 

@@ -1,4 +1,4 @@
-"""What SSD's noise_param does to pictures once they have their size: grey, blurred, of fewer colours, and the like.
+"""Applies SSD's noise_param to pictures after they are resized: greyscale, blur, fewer colours, and the like.
 
 Pictures are uint8 (height, width, channels), colours in BGR order.
 """
@@ -12,18 +12,18 @@ from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb
 
 STEP = 64
-"""Values of a channel that posterize makes one of."""
+"""How many neighbouring values of a channel posterize maps to one."""
 
 CLIP = 4.0
-"""How steep clahe's histograms may get, in tiles of 8 × 8, OpenCV's own."""
+"""The contrast limit of clahe; its tile grid is OpenCV's default, 8 × 8."""
 
 
 def check(p: pb.NoiseParameter) -> None:
-    """Raises DataError for what its fork leaves undefined."""
+    """Raises DataError for settings whose effect SSD leaves undefined."""
     if p.convert_to_lab:
-        raise DataError("noise_param: convert_to_lab makes fractions, which its fork reads as bytes; leave it out.")
+        raise DataError("noise_param: convert_to_lab makes fractions, which SSD's Caffe reads as bytes; leave it out.")
     if p.saltpepper and not p.saltpepper_param.value:
-        raise DataError("noise_param: saltpepper needs saltpepper_param with a value, or one a channel.")
+        raise DataError("noise_param: saltpepper needs saltpepper_param with a value, or one per channel.")
     if p.saltpepper and not 0 <= p.saltpepper_param.fraction <= 1:
         raise DataError(
             f"noise_param: saltpepper_param's fraction is {p.saltpepper_param.fraction:g}; it must be from 0 to 1."
@@ -31,13 +31,13 @@ def check(p: pb.NoiseParameter) -> None:
     if p.HasField("jpeg") and not (p.jpeg <= 0 or 1 <= p.jpeg <= 100):
         raise DataError(f"noise_param: jpeg is {p.jpeg:g}; it is a quality from 1 to 100, or −1 for none.")
     if bad := [v for v in p.saltpepper_param.value if not 0 <= v <= 255]:
-        raise DataError(f"noise_param: saltpepper_param has the value {bad[0]:g}; bytes are 0 to 255.")
+        raise DataError(f"noise_param: saltpepper_param has the value {bad[0]:g}; values must be from 0 to 255.")
 
 
 def apply(picture: np.ndarray, p: pb.NoiseParameter, rng: np.random.Generator) -> np.ndarray:
-    """The picture with all that `noise_param` says done to it, in its fork's order; `prob` is without effect, as there.
+    """The picture with every change of `noise_param` applied, in SSD's order; `prob` has no effect, as in SSD.
 
-    Raises DataError where a change takes colours and the picture has none.
+    Raises DataError for a change that needs three channels where the picture has another number.
     """
     channels = picture.shape[2]
     if needs := [name for name in ("decolorize", "jpeg", "convert_to_hsv") if _asked(p, name)]:
@@ -48,9 +48,9 @@ def apply(picture: np.ndarray, p: pb.NoiseParameter, rng: np.random.Generator) -
     steps: list[tuple[str, Callable[[np.ndarray], np.ndarray]]] = [
         ("decolorize", lambda x: cv2.cvtColor(cv2.cvtColor(x, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)),
         ("gauss_blur", lambda x: cv2.GaussianBlur(x, (7, 7), 1.5)),
-        ("hist_eq", lambda x: _of_brightness(x, cv2.equalizeHist)),
-        ("clahe", lambda x: _of_brightness(x, clahe.apply)),
-        ("jpeg", lambda x: _packed(x, int(p.jpeg))),
+        ("hist_eq", lambda x: _on_brightness(x, cv2.equalizeHist)),
+        ("clahe", lambda x: _on_brightness(x, clahe.apply)),
+        ("jpeg", lambda x: _jpeg_compressed(x, int(p.jpeg))),
         ("erode", lambda x: cv2.erode(x, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3)))),
         ("posterize", lambda x: x // STEP * STEP + STEP // 2),
         ("inverse", lambda x: 255 - x),
@@ -69,10 +69,10 @@ def _asked(p: pb.NoiseParameter, name: str) -> bool:
 
 def _need_colours(channels: int, field: str) -> None:
     if channels != 3:
-        raise DataError(f"has {channels} channels, and noise_param's {field} takes 3")
+        raise DataError(f"has {channels} channels, and noise_param's {field} needs 3")
 
 
-def _of_brightness(x: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def _on_brightness(x: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     if x.shape[2] == 1:
         return change(x[:, :, 0])
     planes = list(cv2.split(cv2.cvtColor(x, cv2.COLOR_BGR2YCrCb)))
@@ -81,17 +81,19 @@ def _of_brightness(x: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) ->
     return coloured
 
 
-def _packed(x: np.ndarray, quality: int) -> np.ndarray:
+def _jpeg_compressed(x: np.ndarray, quality: int) -> np.ndarray:
     _, data = cv2.imencode(".jpg", x, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    unpacked = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    assert unpacked is not None
-    return unpacked
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert decoded is not None
+    return decoded
 
 
 def _peppered(x: np.ndarray, p: pb.SaltPepperParameter, rng: np.random.Generator) -> np.ndarray:
-    """The picture with a `fraction` of its pixels, some maybe twice, of the colour `value`."""
+    """The picture with a `fraction` of its pixels, drawn with replacement, set to the colour `value`."""
     if len(p.value) not in (1, x.shape[2]):
-        raise DataError(f"has {x.shape[2]} channels and saltpepper_param {len(p.value)} value; give one, or one each")
+        raise DataError(
+            f"has {x.shape[2]} channels and saltpepper_param has {len(p.value)} value; give one, or one per channel"
+        )
     rows, columns = x.shape[:2]
     number = int(np.float32(p.fraction) * columns * rows)
     x = x.copy()

@@ -1,4 +1,4 @@
-"""Batches of pictures with what each place of several maps is to learn of them: MS-CNN's ImageGtData layer."""
+"""Batches of pictures with the training targets of each location of several maps: MS-CNN's ImageGtData layer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,19 +23,20 @@ from engine.proto import caffe_pb2 as pb
 from engine.proto import paths
 
 NOISE = 10
-"""Pixels by which a crop lies off its middle, at most."""
+"""The most pixels by which a crop is shifted at random."""
 
 OCTAVE = 2
-"""Sizes that an object may get, between one and twice that."""
+"""How many sizes per octave, from a size to its double, an object may be scaled to."""
 
 ASPECT_STEP, SLACK = 0.05, (0.8, 1.2)
-"""From one shape to the next; and of min_scale and max_scale, what a side may be once a shape was chosen."""
+"""The step between aspect ratios; and the factors of min_scale and max_scale that limit a side when the aspect ratio is
+changed."""
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A picture: its path, channels, height and width; corners (K, 4) of objects, classes (K), which are ignored (K);
-    and regions of no interest (M, 4)."""
+    """A picture: its path; its channels, height and width; corners (K, 4) and classes (K) of its objects, and whether
+    each is ignored (K); and regions of no interest (M, 4)."""
 
     path: str
     size: tuple[int, int, int]
@@ -46,9 +47,10 @@ class Listed:
 
 
 def read_objects(path: Path) -> list[Listed]:
-    """The pictures of a window file of MS-CNN: of each, behind its size, the number of objects, and class, ignored, x1,
-    y1, x2, y2 of each; the number of regions of no interest, and x1, y1, x2, y2 of each. Raises DataError, naming the
-    line.
+    """The pictures of an MS-CNN window file. After a picture's size it has the number of objects, with class, ignored,
+    x1, y1, x2, y2 of each, and the number of regions of no interest, with x1, y1, x2, y2 of each.
+
+    Raises DataError, naming the line.
     """
     words, found = Words(path), []
     for name, size in words.pictures():
@@ -73,12 +75,12 @@ def read_objects(path: Path) -> list[Listed]:
 
 
 class ObjectSource(ListSource):
-    """Reads listed pictures round and round; those with objects fg_img_multiple times as often as others.
+    """Reads listed pictures again and again; those with objects fg_img_multiple times as often as others.
 
-    A picture is mirrored, stretched to resize_width × resize_height, by do_multiple_scale made larger or smaller around
-    an object, and what lies around that is put into crop_width × crop_height, beside which all is 0. Tops: pictures;
-    labels (batch_size, 6, H, W) of each map; with output_gt_boxes objects (rows, 7, 1, 1): picture, −1 for none, then
-    corners, class, ignored. `definition`: the prototxt that root_folder is written in.
+    A picture is mirrored, resized to resize_width × resize_height, with do_multiple_scale enlarged or reduced according
+    to one of its objects, and cropped around that object to crop_width × crop_height; what is outside the picture is 0.
+    Tops: pictures; labels (batch_size, 6, H, W) of each map; with output_gt_boxes, objects (rows, 7, 1, 1): picture (−1
+    for padding), corners, class, ignored. `definition`: the prototxt that gives root_folder.
     """
 
     def __init__(
@@ -96,10 +98,12 @@ class ObjectSource(ListSource):
         listed = read_objects(source)
         times = [param.fg_img_multiple if np.any(~each.ignored) else 1 for each in listed]
         if lacking := memory.lacking(8 * sum(times)):
-            raise DataError(f"the list with pictures {param.fg_img_multiple} times, by fg_img_multiple, {lacking}.")
+            raise DataError(f"the list with pictures {param.fg_img_multiple} times (fg_img_multiple) {lacking}.")
         self.listed = [each for each, n in zip(listed, times, strict=True) for _ in range(n)]
         if not self.listed:
-            raise DataError(f"{source}: by fg_img_multiple {param.fg_img_multiple} no picture is left; give 1 or more.")
+            raise DataError(
+                f"{source}: fg_img_multiple is {param.fg_img_multiple}, which leaves no picture; give 1 or more."
+            )
         super().__init__(source, len(self.listed), param.batch_size, seed, shuffle=param.shuffle)
         self.height, self.width = size = field_maps.picture(param, listed[-1].size[1:])
         fields = zip(field_maps.maps(param, size), param.downsample_rate, param.field_h, param.field_w, strict=True)
@@ -108,12 +112,12 @@ class ObjectSource(ListSource):
         if listed[-1].size[0] != 3 or len(transform.mean_value) not in (0, 1, 3):
             raise DataError(
                 f"{source}: pictures of {listed[-1].size[0]} channels and {len(transform.mean_value)} mean_value; they "
-                "are read in colour, so 3 channels, and one mean or 3, are needed."
+                "are read in colour, so 3 channels, and 1 or 3 mean_value, are needed."
             )
         self.mean = np.array(list(transform.mean_value) or [0.0], np.float32)[:, None, None]
 
     def _check_scales(self) -> None:
-        """Raises DataError for sizes and shapes of objects that nothing can be drawn from."""
+        """Raises DataError for ranges of scales or aspect ratios that are empty."""
         p = self.param
         shaped = p.HasField("min_whaspect") and p.HasField("max_whaspect")
         if p.min_scale and p.max_scale and p.min_scale > p.max_scale:
@@ -158,7 +162,7 @@ class ObjectSource(ListSource):
         return dict(zip(self.tops, values, strict=True))
 
     def _placed(self, listed: Listed, rng: np.random.Generator, out: np.ndarray) -> Boxes:
-        """Writes a picture into `out` (3, height, width); its boxes there."""
+        """Writes a picture into `out` (3, height, width). Returns its boxes there."""
         name = paths.below(self.param.root_folder, listed.path, self.source, self.definition)
         picture = read_picture(name, Colour.COLOUR)
         boxes = Boxes(listed.corners, listed.classes, listed.ignored, listed.regions, (0, 0, self.width, self.height))
@@ -181,7 +185,7 @@ class ObjectSource(ListSource):
     def _scaled(
         self, picture: np.ndarray, boxes: Boxes, rng: np.random.Generator
     ) -> tuple[np.ndarray, Boxes, tuple[float, float]]:
-        """Picture and boxes as large as they are to be, and the middle of what is to be seen of them."""
+        """The picture and boxes, scaled if do_multiple_scale asks for it, and the point (x, y) to centre a crop on."""
         height, width = picture.shape[1:]
         across = down = 1.0
         if len(boxes.corners):
@@ -193,7 +197,7 @@ class ObjectSource(ListSource):
             x, y = (_somewhere(rng, *size) for size in ((width, self.width), (height, self.height)))
         if (across, down) == (1, 1):
             return picture, boxes, (x, y)
-        if across > 1.5 or down > 1.5:  # what will not be seen is not made larger
+        if across > 1.5 or down > 1.5:  # what the crop will not show need not be enlarged
             columns, rows = min(rounded(1.2 * width / across), width), min(rounded(1.2 * height / down), height)
             x1 = min(max(rounded(x - columns / 2), 0), width - columns)
             y1 = min(max(rounded(y - rows / 2), 0), height - rows)
@@ -201,11 +205,12 @@ class ObjectSource(ListSource):
             boxes, x, y = _moved(boxes, 1, 1, -x1, -y1), x - x1, y - y1
         size = rounded(picture.shape[1] * down), rounded(picture.shape[2] * across)
         if min(size) < 1:
-            raise DataError(f"would be {size[0]}×{size[1]} at the size that its object is to have")
+            raise DataError(f"would be {size[0]}×{size[1]} when scaled to the size chosen for its object")
         return stretched(picture, size), _moved(boxes, across, down), (x * across, y * down)
 
     def _factors(self, width: float, height: float, rng: np.random.Generator) -> tuple[float, float]:
-        """By how much an object's picture becomes wider and higher: from min_scale to max_scale, in half octaves."""
+        """Random factors for the width and height of a picture, which bring an object of this width and height to a
+        size from min_scale to max_scale, in half octaves."""
         p = self.param
         steps = np.arange(rounded(OCTAVE * log2(p.max_scale / p.min_scale) + 1)) / OCTAVE
         areas = (p.min_scale * 2**steps) ** 2
@@ -224,7 +229,7 @@ class ObjectSource(ListSource):
         return across, down
 
     def _judged(self, boxes: Boxes) -> Boxes:
-        """With those ignored, too, whose middle is not to be seen, and that are too small."""
+        """The boxes, with those ignored as well that are too small or whose centre is outside the crop."""
         x1, y1, x2, y2 = boxes.corners.T
         x, y = (x1 + x2) / 2, (y1 + y2) / 2
         beside = (x < 0) | (x >= self.width) | (y < 0) | (y >= self.height)
@@ -236,8 +241,8 @@ class ObjectSource(ListSource):
 
 
 def _part(size: int, room: int, middle: float, noise: int) -> tuple[int, int, int]:
-    """Along one axis of a picture: where it begins in the room that it has, where what is seen of it begins, and how
-    long that is."""
+    """The crop along one axis of a picture: the offset in the crop at which the picture begins, the first pixel of the
+    picture that is in it, and how many are. `room`: the size of the crop, which is centred on `middle`."""
     if size <= room:
         return min(max(rounded((room - size) / 2) + int(noise), 0), room - size), 0, size
     begin = rounded(middle) + int(noise) - rounded(room / 2)
@@ -245,12 +250,12 @@ def _part(size: int, room: int, middle: float, noise: int) -> tuple[int, int, in
 
 
 def _somewhere(rng: np.random.Generator, size: int, room: int) -> float:
-    """The middle of a part of a picture without objects, along one axis."""
+    """A random centre for the crop of a picture without objects, along one axis."""
     return float(rng.integers(size - room + 1)) + room / 2 if size >= room else size / 2
 
 
 def _moved(boxes: Boxes, across: float, down: float, x: float = 0, y: float = 0) -> Boxes:
-    """All corners by these factors, and then so many pixels further."""
+    """The boxes with all corners multiplied by these factors, and then moved by (x, y) pixels."""
     factors, by = (np.array(each, np.float32) for each in ([across, down] * 2, [x, y] * 2))
     return replace(boxes, corners=boxes.corners * factors + by, regions=boxes.regions * factors + by)
 
@@ -264,7 +269,7 @@ def _mirrored(boxes: Boxes, width: int) -> Boxes:
 
 
 def _table(rows: np.ndarray) -> np.ndarray:
-    """(n, 7, 1, 1): filled up with rows of picture −1."""
+    """The rows as a top (n, 7, 1, 1), padded with rows of picture −1."""
     made = np.zeros((padded(len(rows)), 7, 1, 1), np.float32)
     made[:, 0], made[: len(rows), :, 0, 0] = -1, rows
     return made

@@ -1,8 +1,8 @@
-"""How many rows tables of boxes have, of which one batch has more and another fewer."""
+"""Row counts for tables of boxes, whose number varies from batch to batch."""
 
 FEWEST = 8
 
 
 def padded(rows: int, fewest: int = FEWEST) -> int:
-    """So many filled up to `fewest` or a power of two, so that what reads them is compiled for a few sizes only."""
+    """`rows` rounded up to a power of two, at least `fewest`, so that code reading them is compiled for few sizes."""
     return max(fewest, 1 << max(0, rows - 1).bit_length())

@@ -1,4 +1,4 @@
-"""Folders that have their name only when they are whole; what a stopped process began, the next one can go on with."""
+"""Folders that get their name only once they are complete; if a process is stopped, the next one can continue."""
 
 import errno
 import fcntl
@@ -15,17 +15,17 @@ from engine.host import atomic_file
 
 _SETTINGS, _LOCK = "settings.json", "writing.lock"
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
-"""What file systems say that have no locks, as Lustre mounted without flock. The last two are one on Linux."""
+"""Errors of file systems without locks, such as Lustre mounted without flock. The last two are the same on Linux."""
 
 
 class PartialFolder:
-    """A folder beside `path` that takes that name when it is published. `folder` is where it lies until then.
+    """A folder beside `path` that is renamed to it when it is published. `folder`: its path until then.
 
-    The folder is `.NAME.partial`: a process that was killed leaves it. settings: what is being made, in JSON's values.
-    The next process with equal settings goes on with what is there (`found`); one with others, or without any, begins
-    anew. Two processes cannot have one folder.
+    The folder is called `.NAME.partial`; a process that is killed leaves it behind. settings: JSON values that describe
+    what is being made. The next process with equal settings continues with what is there (`found`); one with others, or
+    with none, starts over. Two processes cannot use the same folder.
 
-    Raises DataError where `path` is there already, where another process is making it, and where it cannot be made.
+    Raises DataError if `path` exists already, if another process is making it, and if it cannot be made.
     """
 
     def __init__(self, path: Path, settings: dict[str, Any] | None = None) -> None:
@@ -39,7 +39,7 @@ class PartialFolder:
                 self.folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
 
     def publish(self) -> None:
-        """Gives the folder its name. Raises DataError where another process was faster; OSError."""
+        """Gives the folder its name. Raises DataError if another process was faster, OSError if that fails."""
         umask = os.umask(0)
         os.umask(umask)
         (self.folder / _SETTINGS).unlink(missing_ok=True)
@@ -52,28 +52,28 @@ class PartialFolder:
         self._release()
 
     def remove(self) -> None:
-        """Takes it away, with what is in it."""
+        """Removes the folder with its contents."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self._release()
 
     def abandon(self, done: int) -> None:
-        """Ends the work on it: with settings, and something `done`, it stays for another process to go on with."""
+        """Ends the work on it. With settings, and something `done`, it is kept for another process to continue."""
         if self._settings is None or self._lock is None or not done:
             self.remove()
             return
         log.warning(
             "partial_folder",
-            f"{self.path}: {done:,} records are kept in {self.folder}; the same command goes on from there.",
+            f"{self.path}: {done:,} records are kept in {self.folder}; the same command continues from there.",
         )
         self._release()
 
     def _take(self) -> bool:
-        """Makes the folder, or takes it up. False where the file system has no locks."""
+        """Creates the folder, or takes over an existing one. Returns False if the file system has no locks."""
         self.folder = self.path.parent / f".{self.path.name}.partial"
         self.folder.mkdir(exist_ok=True)
         if not self._acquire():
             return False
-        if self.path.exists():  # made before this process had the lock
+        if self.path.exists():  # finished by another process before this one got the lock
             self.remove()
             self._refuse_existing()
         file, text = self.folder / _SETTINGS, json.dumps(self._settings, sort_keys=True)
@@ -95,7 +95,7 @@ class PartialFolder:
                 raise DataError(f"{self.path}: another process is making it. Wait for that one, or end it.") from e
             if e.errno not in _NO_LOCKS:
                 raise
-            log.warning("partial_folder", f"{self.path.parent} has no file locks: what is stopped here begins anew.")
+            log.warning("partial_folder", f"{self.path.parent} has no file locks: if stopped, this has to start over.")
             return False
         self._lock = lock
         return True

@@ -1,7 +1,7 @@
-"""How large pictures may be, as the environment tells OpenCV, which reads it once, when it is loaded.
+"""How large pictures may be: limits in the environment, which OpenCV reads once, when it is loaded.
 
-What it cannot read ends the process there and then: such a value is taken away before, and told of when a picture is to
-be decoded.
+A value that OpenCV cannot read would end the process there and then, so such a value is removed before, and reported
+when a picture is to be decoded.
 """
 
 import os
@@ -18,7 +18,7 @@ _wrong: dict[str, str] = {}
 
 
 def set_for_opencv() -> None:
-    """Before OpenCV is loaded: a picture that says to have more pixels than memory is for is not decoded."""
+    """To be called before OpenCV is loaded: sets a limit, so that pictures too large for memory are not decoded."""
     for name in (PIXELS, "OPENCV_IO_MAX_IMAGE_WIDTH", "OPENCV_IO_MAX_IMAGE_HEIGHT"):
         if name in os.environ and not _READ.fullmatch(os.environ[name]):
             _wrong[name] = os.environ.pop(name)
@@ -27,9 +27,11 @@ def set_for_opencv() -> None:
 
 
 def most_pixels() -> int:
-    """How many pixels a picture may have. Raises DataError where the environment says a limit in other words."""
+    """How many pixels a picture may have. Raises DataError if a limit in the environment is malformed."""
     for name, given in _wrong.items():
-        raise DataError(f"is not decoded: the environment's {name} is {given!r}; it takes a whole number, as {1 << 30}")
+        raise DataError(
+            f"is not decoded: the environment variable {name} is {given!r}; give it a whole number, such as {1 << 30}"
+        )
     given = os.environ[PIXELS]
     number = given.rstrip("MBKmbk")
     return int(number) * _FACTORS[given[len(number) :][:1].lower()]

@@ -1,4 +1,4 @@
-"""Lists of picture files: a line a picture, its name, a blank and its label, found again by arrays of numbers."""
+"""Lists of picture files, one per line: a name, a blank and a label. Kept as text and indexed by compact arrays."""
 
 import hashlib
 import io
@@ -15,13 +15,13 @@ from engine.host import regular_file
 
 
 class PictureList(Sequence[tuple[str, int]]):
-    """The (file name, label) pairs of a list, made of its text when they are asked for.
+    """The (file name, label) pairs of a list, extracted from its text when they are requested.
 
-    The label stands behind the last blank. In a list of which no line has a label, each is 0, as in Caffe. Blank lines
-    are passed over. Raises DataError for a file that cannot be read or is no text, for one without pictures, and for a
-    line that has none where others have one, or something else behind the blank.
+    The label follows the last blank of a line. If no line has a label, all labels are 0, as in Caffe. Empty lines are
+    skipped. Raises DataError for a file that cannot be read or is not text, for one without pictures, and for a line
+    without a label in a list where others have one, or with something else in its place.
 
-    With `num_labels` each line ends in so many numbers, which `labels` gives; the label in the pairs is 0.
+    With `num_labels` each line ends in that many numbers, which `labels` returns; the label in the pairs is then 0.
     """
 
     def __init__(self, path: Path, num_labels: int = 0) -> None:
@@ -57,24 +57,24 @@ class PictureList(Sequence[tuple[str, int]]):
         return os.fsdecode(name), self._labels[index]
 
     def labels(self, indices: Sequence[int]) -> np.ndarray:
-        """The labels of some pictures, float32: (n,), or (n, num_labels) where there are several of each."""
+        """The labels of some pictures, float32: (n,), or (n, num_labels) if each has several."""
         if not self.num_labels:
             return np.frombuffer(self._labels, np.int32)[indices].astype(np.float32)
         values = np.frombuffer(self._values, np.float32)
         return (values.reshape(-1, self.num_labels) if self.num_labels > 1 else values)[indices]
 
     def line(self, index: int) -> int:
-        """The number of a picture's line in the file, from 1 on."""
+        """The number of a picture's line in the file, counted from 1."""
         return self._numbers[index]
 
     def digest(self) -> str:
-        """SHA-256 of the list: another one has another."""
+        """SHA-256 of the list's text, to tell whether it has changed."""
         return hashlib.sha256(self._text).hexdigest()
 
     def _index(self) -> tuple[int, int, bytes] | None:
-        """Notes where the lines begin, and their labels.
+        """Records where the lines begin, and their labels.
 
-        Returns the first line without a label, if there is one: its number, how many have none, what it says.
+        If lines without a label exist, returns the number of the first, how many there are, and the text of the first.
         """
         at, without, first = 0, 0, None
         for number, line in enumerate(io.BytesIO(self._text), start=1):
@@ -94,7 +94,7 @@ class PictureList(Sequence[tuple[str, int]]):
         return first and (first[0], without, first[1])
 
     def _index_values(self) -> None:
-        """Notes where the lines begin, and the numbers that they end in."""
+        """Records where the lines begin, and the numbers that they end in."""
         at = 0
         for number, line in enumerate(io.BytesIO(self._text), start=1):
             start, at = at, at + len(line)
@@ -104,8 +104,8 @@ class PictureList(Sequence[tuple[str, int]]):
             found = [value for value in values if value is not None]
             if len(found) < self.num_labels:
                 raise DataError(
-                    f'{self.path}:{number}: "{os.fsdecode(line.strip())}" is not a file name and num_labels, '
-                    f"{self.num_labels}, finite numbers."
+                    f'{self.path}:{number}: "{os.fsdecode(line.strip())}" is not a file name and {self.num_labels} '
+                    "(num_labels) finite numbers."
                 )
             self._starts.append(start)
             self._numbers.append(number)
@@ -113,13 +113,13 @@ class PictureList(Sequence[tuple[str, int]]):
 
     def _wrong(self, number: int, line: bytes) -> DataError:
         return DataError(
-            f'{self.path}:{number}: "{os.fsdecode(line)}" is not a file name, a blank and a label (an integer; '
-            "of fractions, and of several numbers, num_labels says how many)."
+            f'{self.path}:{number}: "{os.fsdecode(line)}" is not a file name, a blank and a label (an integer; for '
+            "fractions or several numbers, num_labels must say how many)."
         )
 
 
 def finite(word: str | bytes) -> float | None:
-    """The number that a word spells, if float32 holds it; None where it spells none, or one that is not finite."""
+    """The number that a word spells; None if it is not a number, or not finite in float32."""
     try:
         value = float(word)
     except ValueError:
@@ -131,7 +131,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 def read_lines(path: Path) -> Iterator[str]:
-    """The lines of a text file; names in it may be any bytes but zero (`os.fsdecode`). Raises DataError."""
+    """The lines of a text file. Names in it may be any bytes except zero (`os.fsdecode`). Raises DataError."""
     return (os.fsdecode(line.removesuffix(b"\n")) for line in io.BytesIO(read_text(path)))
 
 
@@ -147,7 +147,7 @@ def read_text(path: Path) -> bytes:
 
 
 def integer(word: str | bytes) -> int | None:
-    """The 32-bit integer that a word of a list spells; None where it spells none."""
+    """The 32-bit integer that a word of a list spells; None if it is not one."""
     try:
         value = int(word)
     except ValueError:

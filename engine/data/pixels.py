@@ -1,4 +1,4 @@
-"""Pictures that a device makes floats of: a quarter of the bytes to write, and to copy there."""
+"""Pictures that the device converts to floats: only a quarter of the bytes to write and to copy to it."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -8,15 +8,15 @@ import numpy as np
 from engine.data.transform import Transform
 
 WORTH = 1 << 20
-"""Values of a batch from which on it takes longer to copy them as floats than to call the device once more."""
+"""Values in a batch from which on copying them as floats takes longer than one more call to the device."""
 
 
 class Pixels(NamedTuple):
-    """The pictures of a batch, cropped and mirrored, of which (values − mean) · scale is to be made, in float32.
+    """The pictures of a batch, cropped and mirrored, from which the device computes (values − mean) · scale in float32.
 
-    values: uint8 (n, channels, height, width). mean: nothing; or one a channel or for all (channels or 1, 1, 1); or a
-    picture (channels, H, W), of which each has the window whose first row and column are its `corners` (n, 2), mirrored
-    where `mirrored` (n,) says so. scale: nothing for 1.
+    values: uint8 (n, channels, height, width). mean: None; or one value per channel or for all, (channels or 1, 1, 1);
+    or a picture (channels, H, W), of which each picture of the batch uses the window whose first row and column are its
+    `corners` (n, 2), mirrored if its `mirrored` (n,) is true. scale: None for 1.
     """
 
     values: np.ndarray
@@ -28,14 +28,14 @@ class Pixels(NamedTuple):
 
 @runtime_checkable
 class Transforms(Protocol):
-    """A source of pictures, its first top, whose `transform` may leave the arithmetic to a device."""
+    """A source whose first top is pictures, and whose `transform` can leave the arithmetic to the device."""
 
     tops: Sequence[str]
     transform: Transform
 
 
 def left_to_device(values: np.ndarray, transform: Transform, draws: np.ndarray) -> Pixels:
-    """What is left to be done after `transform` has cropped and mirrored pictures by those `draws` (n, 3)."""
+    """The work left for the device after `transform` has cropped and mirrored pictures as those `draws` (n, 3) say."""
     scale = None if transform.scale == 1 else transform.scale
     if transform.mean is None:
         mean = transform.values[:, None, None] if transform.values.size else None

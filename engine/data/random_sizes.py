@@ -1,6 +1,6 @@
-"""Pictures brought to random sizes before they are cropped: what Intel's and NVIDIA's transform_param ask for.
+"""Resizes pictures to random sizes before they are cropped, as Intel's and NVIDIA's transform_param ask for.
 
-In both phases, as there: a test asks for one size only, or for none.
+Applied in both phases, as in those forks: a net's TEST phase sets a single size, or none.
 """
 
 import math
@@ -16,31 +16,31 @@ from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb
 
 LONGEST = (1 << 15) - 1
-"""Pixels that a side may be stretched to: what OpenCV counts."""
+"""The most pixels that a side may be stretched to: OpenCV's limit."""
 
 _STRETCHES = ("vertical_stretch", "horizontal_stretch")
 _SPANS = ("img_rand_resize", "rand_resize_ratio", *_STRETCHES)
 
 
 class RandomSizes(ABC):
-    """How a picture (channels, height, width) gets another size. Raises DataError for fields that mean nothing."""
+    """A way to resize a picture (channels, height, width). Raises DataError for fields that make no sense."""
 
     @abstractmethod
     def misfit(self, height: int, width: int) -> str | None:
-        """What is wrong, going on from the picture's name, with one of that size, if anything: that it can become
-        smaller than the crop, or larger than OpenCV can count."""
+        """What is wrong with a picture of that size, if anything: that it could become smaller than the crop, or larger
+        than OpenCV allows. The text continues after the picture's name."""
 
     @abstractmethod
     def change(self, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The picture in its new size, as `rng` decides."""
+        """The picture at its new size, which `rng` decides."""
 
 
 def of(param: pb.TransformationParameter) -> RandomSizes | None:
-    """What transform_param asks for, if anything."""
+    """The resizing that transform_param asks for, if any. Raises DataError for fields that contradict each other."""
     for name in ("random_resize_param", "random_aspect_ratio_param"):
         if param.HasField(name) and param.HasField("mean_file"):
-            raise DataError(f"transform_param: {name} makes pictures of sizes that mean_file has not; give mean_value.")
-    if param.HasField("random_resize_param"):  # which goes before the other, as there
+            raise DataError(f"transform_param: {name} resizes pictures, so mean_file cannot fit; give mean_value.")
+    if param.HasField("random_resize_param"):  # takes precedence over the other, as in the fork
         return ShorterSide(param.random_resize_param, param.crop_size)
     if param.HasField("random_aspect_ratio_param"):
         return Part(param.random_aspect_ratio_param, param.crop_size)
@@ -50,9 +50,9 @@ def of(param: pb.TransformationParameter) -> RandomSizes | None:
 
 
 class ShorterSide(RandomSizes):
-    """The shorter side is min_size to max_size pixels long, each as likely; the shape stays (intel/caffe).
+    """Resizes the shorter side to min_size … max_size pixels, uniformly, and keeps the aspect ratio (intel/caffe).
 
-    0, the default, stands for the picture's own shorter side, or its longer one.
+    0, the default, stands for the picture's own shorter side as min_size, and its longer side as max_size.
     """
 
     def __init__(self, param: pb.RandomResizeParameter, crop: int) -> None:
@@ -67,7 +67,7 @@ class ShorterSide(RandomSizes):
     def misfit(self, height: int, width: int) -> str | None:
         low, high = self._span(height, width)
         if low > high:
-            return f"is {height}×{width}, and random_resize_param's min_size {low} is above that; give a max_size"
+            return f"is {height}×{width}, and random_resize_param's min_size {low} is larger; give a max_size"
         if low < self.crop:
             return (
                 f"is {height}×{width} and can become {low} wide or high, less than crop_size {self.crop}; give "
@@ -84,11 +84,11 @@ class ShorterSide(RandomSizes):
 
 
 class Part(RandomSizes):
-    """A part of min_area_ratio to max_area_ratio of the picture, stretched to crop_size (intel/caffe).
+    """Takes a part of min_area_ratio to max_area_ratio of the picture, stretched to crop_size (intel/caffe).
 
-    Its height is the root of its area times a factor f, its width that root over f, or the other way round; f is
-    between aspect_ratio_change and one over that. Where no part of max_attempt fits, all is stretched to a shorter
-    side of crop_size.
+    Its height is √area · f and its width √area / f, or the other way round, with f between aspect_ratio_change and
+    1 / aspect_ratio_change. If none of max_attempt parts fits, the whole picture is resized so that its shorter side is
+    crop_size.
     """
 
     def __init__(self, param: pb.RandomAspectRatioParameter, crop: int) -> None:
@@ -126,10 +126,10 @@ class Part(RandomSizes):
 
 
 class Stretched(RandomSizes):
-    """The shorter side is of img_rand_resize_lower to _upper pixels; the longer rand_resize_ratio times that; then each
-    is stretched by a factor of its own (NVIDIA/caffe).
+    """Resizes the shorter side to img_rand_resize_lower … _upper pixels and the longer to rand_resize_ratio times that;
+    then stretches each by a factor of its own (NVIDIA/caffe).
 
-    Sides are crop_size at least and, without `allow_upscale`, no longer than they were.
+    Sides are crop_size at least and, without `allow_upscale`, no longer than before.
     """
 
     def __init__(self, param: pb.TransformationParameter) -> None:
@@ -198,14 +198,14 @@ def _resized(
 
 
 def _thousandth(low: float, high: float, rng: np.random.Generator) -> float:
-    """A number from `low` to `high`, in steps of a thousandth, as there."""
+    """A random number from `low` to `high` in steps of a thousandth, as in the fork."""
     return low + int(rng.integers(int((high - low) * 1000 + 1))) / 1000
 
 
 def _need_crop(crop: int, field: str) -> None:
     if not crop:
         raise DataError(
-            f"transform_param: pictures of random sizes ({field}) need a crop_size, which makes them alike."
+            f"transform_param: pictures of random sizes ({field}) need a crop_size, which gives them all one size."
         )
     if crop > LONGEST:
         raise DataError(f"transform_param: crop_size {crop} is more than the {LONGEST} pixels that can be resized to.")
@@ -216,5 +216,5 @@ def _too_long(height: int, width: int, longest: float) -> str | None:
         return None
     return (
         f"is {height}×{width} and can be stretched to {longest:.0f} pixels, more than the {LONGEST} that OpenCV "
-        "counts; ask for smaller sizes in transform_param"
+        "allows; ask for smaller sizes in transform_param"
     )

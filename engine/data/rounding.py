@@ -1,8 +1,8 @@
-"""Numbers rounded as C's `round` does."""
+"""Rounds as C's `round` does."""
 
 import math
 
 
 def rounded(x: float) -> int:
-    """The nearest whole number; halves go away from zero."""
+    """The nearest whole number; halves are rounded away from zero."""
     return math.floor(x + 0.5) if x >= 0 else math.ceil(x - 0.5)

@@ -1,4 +1,4 @@
-"""What every source of batches is, and the pieces that several of them use."""
+"""The interface of every source of batches, and the parts that several sources share."""
 
 import copy
 import reprlib
@@ -17,56 +17,59 @@ from engine.errors import BadRecord, DataError
 from engine.host import aligned, workers
 
 Batch = dict[str, Any]
-"""The tops by name: arrays, or `Pixels` where the arithmetic is left to a device."""
+"""The tops by name: arrays, or `Pixels` if the arithmetic is left to the device."""
 
 State = dict[str, Any]
 
 
 class Source(Protocol):
-    """An endless host iterator over batches: the tops of one source layer, by name.
+    """An endless iterator over batches on the host: the tops of one source layer, by name.
 
-    `state()` holds JSON values only. A source that was given it by `restore` goes on with the very batches that would
-    have followed. One thread uses a source at a time. `prefetch`: how many batches to make ahead;
-    None: each is made when it is asked for, by whoever asks.
+    `state()` holds JSON values only; after `restore` with it, a source produces exactly the batches that would have
+    followed. One thread uses a source at a time. `prefetch`: how many batches to make ahead; None: each batch is made
+    when it is requested, by the thread that requests it.
     """
 
     @property
     def prefetch(self) -> int | None: ...
 
     def shapes(self) -> list[tuple[int, ...]]:
-        """The tops' shapes, as the first record says."""
+        """The tops' shapes, as determined by the first record."""
 
     def next(self) -> Batch:
-        """The next batch; arrays are the caller's. Raises BadRecord, and DataError where there is more to it."""
+        """The next batch, whose arrays the caller owns.
+
+        Raises BadRecord for a single record that cannot be used, DataError for anything worse.
+        """
 
     def skip(self, batches: int) -> None:
-        """To where as many calls of `next` lead; without making the batches, wherever that can be done."""
+        """Advances by as many calls of `next`, without making the batches wherever that is possible."""
 
     def record(self, index: int) -> str:
-        """How messages name the record at `index` of the last batch: where it lies, and its key."""
+        """The name, in messages, of the record at `index` in the last batch: its location and its key."""
 
     def state(self) -> State:
-        """The position behind the last batch."""
+        """The position after the last batch."""
 
     def restore(self, state: State) -> None:
-        """Goes to the position of a `state`."""
+        """Moves to the position that `state` returned."""
 
     def close(self) -> None: ...
 
 
 def position(state: State, name: str) -> int:
-    """A whole number of a state, which a file gave. Raises DataError for anything else."""
+    """A whole number, 0 or more, from a state that was read from a file. Raises DataError for anything else."""
     value = state.get(name)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**64:
         raise DataError(
-            f"the resume file has a position with {name} {reprlib.repr(value)}, and a whole number, 0 or more, is "
-            "needed. Remove it to resume as Caffe does."
+            f"the resume file has a position whose {name} is {reprlib.repr(value)}; a whole number, 0 or more, is "
+            "needed. Remove the file to resume as Caffe does."
         )
     return value
 
 
 def check_labels(batch: Batch, bounds: Mapping[str, Sequence[LabelBounds]], record: Callable[[int], str]) -> None:
-    """Raises BadRecord for a label that the net has no class for; `record` names that of an index."""
+    """Raises BadRecord for a label that the net has no class for; `record` names the record at an index."""
     for top in batch.keys() & bounds.keys():
         flat = batch[top].reshape(len(batch[top]), prod(batch[top].shape[1:]))
         for each in bounds[top]:
@@ -77,20 +80,20 @@ def check_labels(batch: Batch, bounds: Mapping[str, Sequence[LabelBounds]], reco
 
 
 def draws(seed: int, batch: int, size: int) -> np.ndarray:
-    """The random numbers (size, 3) of a batch, in [0, 1): a function of the seed and the batch's number."""
+    """The random numbers (size, 3) of a batch, in [0, 1): a function of the seed and the batch's number only."""
     return np.random.default_rng((seed, batch)).random((size, 3))
 
 
 @lru_cache(maxsize=8)
 def shuffled(seed: int, epoch: int, size: int) -> np.ndarray:
-    """The order of an epoch: a permutation of 0 … size − 1. A function of the seed and of the epoch's number."""
+    """The order of an epoch: a permutation of 0 … size − 1, a function of the arguments only."""
     order = np.random.default_rng((seed, epoch, size)).permutation(size)
     order.flags.writeable = False
     return order
 
 
 Picture = Callable[[], np.ndarray]
-"""Reads or decodes one picture; raises DataError, whose message goes on from the record's name."""
+"""Reads or decodes one picture; raises DataError, whose message continues after the record's name."""
 
 
 def transformed(
@@ -100,13 +103,12 @@ def transformed(
     u: np.ndarray,
     threads: int | None = None,
 ) -> np.ndarray | Pixels:
-    """The float32 batch (n, channels, height, width) of some pictures, or what is left to a device to make it of.
+    """Makes the float32 batch (n, channels, height, width) of some pictures, or the `Pixels` for a device to make it.
 
-    `names(i)` names the i-th in messages.
-
-    `pictures`: what reads each; or all of them, (n, channels, height, width), already read. The first one's size counts
-    for the whole batch, as in Caffe: one that comes out of another size is an error. `threads`: how many may work at
-    it; without it, one a core.
+    `pictures`: a function for each that reads it; or all of them, (n, channels, height, width), already read. As in
+    Caffe, the first one determines the size of the whole batch, and a picture that comes out at another size is an
+    error. `names(i)`: the name of the i-th in messages. `u`: the random numbers (n, 3) of the batch. `threads`: how
+    many may work on it; None for one per core.
     """
     try:
         if isinstance(pictures, np.ndarray):
@@ -121,11 +123,11 @@ def transformed(
 
 
 class _Mixed(Exception):
-    """A batch of bytes has a picture of floats in it."""
+    """Raised when a batch begun with pictures of bytes turns out to contain one of floats."""
 
 
 def _room(count: int, shape: tuple[int, ...], transform: Transform, first: np.ndarray) -> np.ndarray:
-    """An empty batch of pictures of that shape, of which `first` is the first before it is transformed."""
+    """An uninitialised batch of `count` pictures of that shape; `first`: the first one, not transformed yet."""
     if transform.stored(first) == np.uint8 and count * prod(shape) >= WORTH:
         return np.empty((count, *shape), np.uint8)
     return aligned.empty((count, *shape))
@@ -134,7 +136,7 @@ def _room(count: int, shape: tuple[int, ...], transform: Transform, first: np.nd
 def _each_transformed(
     pictures: Sequence[Picture], names: Callable[[int], str], transform: Transform, u: np.ndarray, threads: int | None
 ) -> np.ndarray:
-    made: Future[np.ndarray] = Future()  # who has the first picture knows how large the batch is; the others wait
+    made: Future[np.ndarray] = Future()  # set with the first picture, which determines the shape; the others wait
 
     def work(index: int) -> None:
         try:
@@ -150,12 +152,12 @@ def _each_transformed(
         batch = made.result()
         if shape != batch.shape[1:]:
             raise BadRecord(
-                f"{names(index)}: is {by(shape)} (channels × height × width) and its batch began with "
+                f"{names(index)}: is {by(shape)} (channels × height × width) and the first of its batch is "
                 f"{by(batch.shape[1:])}. Resize them all to one size, or set crop_size, or batch_size: 1."
             )
         if batch.dtype == np.uint8 and picture.dtype != np.uint8:
             raise _Mixed
-        transform([picture], u[index : index + 1], batch[index : index + 1])  # at once: it is in the cache yet
+        transform([picture], u[index : index + 1], batch[index : index + 1])  # now, while it is in the cache
 
     workers.share(work, len(pictures), threads)
     return made.result()
@@ -179,4 +181,4 @@ def _all_transformed(
 
 
 _PIECE = 1 << 18
-"""Values that a thread transforms in one go."""
+"""How many values a thread transforms at a time."""

@@ -1,4 +1,4 @@
-"""What `transform_param` asks for: crop, mirror, subtract the mean, scale."""
+"""Applies a layer's `transform_param` to pictures: crop, mirror, subtract the mean, scale."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,17 +16,17 @@ from engine.proto import caffe_pb2 as pb
 
 
 class Misfit(DataError):
-    """A good picture of a size or of channels that are not what transform_param asks for."""
+    """An undamaged picture whose size or number of channels does not fit transform_param."""
 
 
 class Transform:
-    """y = (crop(mirror(x)) − mean) · scale, in float32, the mean being cropped and mirrored as the picture is.
+    """y = (crop(mirror(x)) − mean) · scale, in float32, with the mean cropped and mirrored like the picture.
 
-    In TRAIN the crop lies anywhere, in TEST in the centre; `mirror` flips every second picture or so, in both phases.
-    `augmentation` changes x, and the mean with it, before all that, and cuts out of y at the end; in TRAIN if not said.
-    Where forks' fields make x another size first, the mean's middle is subtracted, as in NVIDIA's Caffe.
-    on_device: whether bytes are left bytes where that can be, cropped and mirrored, for a device to do the rest.
-    Raises DataError for parameters that contradict each other and PrototxtError for a mean file that cannot be read.
+    The crop is at a random place in TRAIN and in the centre in TEST; `mirror` flips a picture with probability 1/2, in
+    both phases. `augmentation` first changes x, and the mean with it, and finally cuts squares out of y; by default in
+    TRAIN only. If a fork's fields resize x first, the centre of the mean is subtracted, as in NVIDIA's Caffe.
+    on_device: whether pictures of bytes stay bytes where possible, only cropped and mirrored, and the device does the
+    rest. Raises DataError for contradictory parameters, PrototxtError for a mean file that cannot be read.
     """
 
     def __init__(self, param: pb.TransformationParameter, phase: int, mean_file: Path | None = None) -> None:
@@ -51,12 +51,12 @@ class Transform:
                     "transform_param: augmentation and pictures of random sizes exclude each other; keep one."
                 )
             self.mean = None if self.mean is None else _middle(self.mean, self.crop)
-        # An augmentation subtracts the mean, which it changes as it does the picture.
+        # An augmentation subtracts the mean itself, since it changes the mean together with the picture.
         subtracted = None if self.augmentation is not None else self.mean
         self.mirrored_mean = None if subtracted is None else np.ascontiguousarray(subtracted[..., ::-1])
 
     def shape(self, picture: tuple[int, ...]) -> tuple[int, int, int]:
-        """(channels, height, width) of what a picture becomes. Raises Misfit."""
+        """The shape (channels, height, width) that a picture of this shape is transformed to. Raises Misfit."""
         channels, height, width = picture
         if self.augmentation is not None:
             self.augmentation.check(channels)
@@ -69,7 +69,8 @@ class Transform:
             )
         if self.values.size not in (0, 1, channels):
             raise Misfit(
-                f"has {channels} channels and transform_param {self.values.size} mean_value; give one, or one a channel"
+                f"has {channels} channels and transform_param has {self.values.size} mean_value; give one, or one per "
+                "channel"
             )
         subtracted = (channels, self.crop, self.crop) if self.sizes is not None else tuple(picture)
         if self.mean is not None and self.mean.shape != subtracted:
@@ -77,18 +78,17 @@ class Transform:
         return (channels, self.crop, self.crop) if self.crop else (channels, height, width)
 
     def stored(self, picture: np.ndarray) -> type[np.generic]:
-        """What a batch of pictures like this one is made in: float32, or uint8 for a device to go on."""
+        """The type of a batch of pictures like this one: float32, or uint8 if the device does the rest."""
         left = self.on_device and picture.dtype == np.uint8 and not self.augmentation and not self.sizes
         return np.uint8 if left else np.float32
 
     def __call__(self, pictures: Sequence[np.ndarray] | np.ndarray, draws: np.ndarray, out: np.ndarray) -> None:
         """Transforms pictures (channels, height, width) of any sizes into `out`, float32 (n, channels, height, width).
 
-        Into uint8 they are but cropped and mirrored.
+        If `out` is uint8, they are only cropped and mirrored. Every picture's `shape` must be that of a row of `out`.
 
-        `draws`, (n, 3) uniform numbers in [0, 1), decide each picture's mirroring, and the top and left of its crop;
-        what else is random takes the three as the seed of more.
-        `out` must have the `shape` of every picture.
+        `draws`, uniform numbers (n, 3) in [0, 1), decide on each picture's mirroring and on the top and left of its
+        crop; the other random changes use the three as the seed of further numbers.
         """
         if self.augmentation is not None:
             pictures = [self.augmentation.change(p, self.mean, u) for p, u in zip(pictures, draws, strict=True)]
@@ -109,31 +109,31 @@ class Transform:
             self.augmentation.cut_out(out, draws)
 
     def _subtract(self, pictures: np.ndarray, top: float, left: float, flip: bool, out: np.ndarray) -> None:
-        """The crop of a picture, or of several, mirrored if `flip`, minus that of the mean."""
+        """Writes the crop of one or several pictures, mirrored if `flip`, minus the same crop of the mean, to `out`."""
         height, width = pictures.shape[-2:]
         rows, columns = self._window(height, width, top, left)
         picture = pictures[..., rows, columns]
-        # One pass to order and mirror the pixels while they are bytes, one that makes floats of them: three times as
-        # fast as letting numpy subtract what does not lie in a row.
+        # One pass to reorder and mirror the pixels as bytes, and one to convert them to floats: three times as fast as
+        # letting numpy subtract from an array that is not contiguous.
         out[...] = _planes(picture, flip) if flip or picture.strides[-1] != picture.itemsize else picture
         if self.mean is not None and self.mirrored_mean is not None and out.dtype != np.uint8:
-            if self.sizes is not None:  # the mean has been cut already
+            if self.sizes is not None:  # the mean has been cropped already
                 rows = columns = slice(0, width := self.crop)
             mirrored = slice(width - columns.stop, width - columns.start)
             out -= self.mirrored_mean[..., rows, mirrored] if flip else self.mean[..., rows, columns]
 
     def mirrors(self, draw: np.ndarray) -> bool:
-        """Whether a picture with these three random numbers is mirrored."""
+        """Whether a picture with this draw (3) is mirrored."""
         return self.mirror and bool(draw[0] < 0.5)
 
     def part(self, size: tuple[int, int], draw: np.ndarray) -> np.ndarray:
-        """Which part of a picture of this height and width is left: xmin, ymin, xmax, ymax from 0 to 1."""
+        """The part of a picture of this height and width that its crop keeps: xmin, ymin, xmax, ymax from 0 to 1."""
         height, width = size
         rows, columns = self._window(height, width, *draw[1:].tolist())
         return np.array([columns.start / width, rows.start / height, columns.stop / width, rows.stop / height], "f4")
 
     def corner(self, size: tuple[int, ...], draw: np.ndarray) -> tuple[int, int]:
-        """The first row and column of what is left of a picture of this height and width."""
+        """The first row and column of the crop of a picture of this height and width."""
         rows, columns = self._window(*size, *draw[1:].tolist())
         return rows.start, columns.start
 
@@ -146,9 +146,9 @@ class Transform:
 
 
 def _planes(picture: np.ndarray, flip: bool) -> np.ndarray:
-    """A copy of a picture (channels, height, width), a channel after the other, mirrored if `flip`."""
+    """A copy of a picture (channels, height, width), contiguous channel by channel, mirrored if `flip`."""
     planes = np.empty(picture.shape, picture.dtype)
-    if len(picture) > 1 and picture.strides[0] == picture.itemsize:  # as OpenCV decodes: a pixel's colours in a row
+    if len(picture) > 1 and picture.strides[0] == picture.itemsize:  # OpenCV's layout, pixel by pixel
         cv2.split(picture.transpose(1, 2, 0), list(planes))
     else:
         planes[...] = picture
@@ -159,15 +159,16 @@ def _planes(picture: np.ndarray, flip: bool) -> np.ndarray:
 
 
 def _middle(mean: np.ndarray, side: int) -> np.ndarray:
-    """The middle of a mean (channels, height, width), so high and wide."""
+    """The centre, `side` × `side`, of a mean (channels, height, width). Raises DataError if it is smaller."""
     _, height, width = mean.shape
     if min(height, width) < side:
-        raise DataError(f"mean_file: a mean of {by(mean.shape)}, smaller than crop_size {side}; make a larger one.")
+        raise DataError(f"mean_file: the mean is {by(mean.shape)}, smaller than crop_size {side}; make a larger one.")
     top, left = (height - side) // 2, (width - side) // 2
     return mean[:, top : top + side, left : left + side]
 
 
 def read_mean(path: Path) -> np.ndarray:
+    """The mean (channels, height, width) in a file. Raises PrototxtError and DataError for one that cannot be used."""
     try:
         blob = binary.read(path, pb.BlobProto)
     except PrototxtError as e:
@@ -187,5 +188,5 @@ def read_mean(path: Path) -> np.ndarray:
 
 
 def by(shape: Sequence[int]) -> str:
-    """A shape as messages say it: 3×20×30."""
+    """A shape as messages show it: 3×20×30."""
     return "×".join(map(str, shape))

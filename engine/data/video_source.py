@@ -1,5 +1,5 @@
-"""Batches of pieces of videos whose frames lie as pictures in folders: VideoData of temporal segment networks
-(Wang et al. 2016)."""
+"""Batches of snippets of videos, whose frames are pictures in folders: VideoData of temporal segment networks (Wang et
+al. 2016)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ from engine.proto import caffe_pb2 as pb
 from engine.proto import frame_names, paths
 
 RATIOS = (1.0, 0.875, 0.75, 0.66)
-"""Sides of the crops of several scales, as parts of the frame's shorter one, where scale_ratios gives none."""
+"""The default scale_ratios: sides of the crops of multi_scale, as fractions of the frame's shorter side."""
 
 NEAR = 3
-"""A crop whose side differs by less from crop_size has crop_size."""
+"""A crop side that differs from crop_size by less than these pixels becomes crop_size."""
 
 PLACES = ((0, 0), (0, 4), (4, 0), (4, 4), (2, 2))
-"""Where the crops of fix_crop lie, in quarters of what is to spare: the corners and the middle."""
+"""Offsets of the crops of fix_crop, in quarters of the spare room: the corners and the middle."""
 
 MORE_PLACES = (*PLACES, (0, 2), (4, 2), (2, 0), (2, 4), (1, 1), (1, 3), (3, 1), (3, 3))
 
@@ -41,7 +41,7 @@ class Video:
 
 
 def read_videos(path: Path) -> list[Video]:
-    """The videos of a list, `FOLDER FRAMES LABEL` a line. Raises DataError."""
+    """The videos of a list with lines `FOLDER FRAMES LABEL`. Raises DataError."""
     videos = []
     for number, line in enumerate(read_lines(path), start=1):
         if not line.strip():
@@ -51,7 +51,7 @@ def read_videos(path: Path) -> list[Video]:
         if frames is None or label is None or frames < 1:
             raise DataError(
                 f'{path}:{number}: "{line.strip()}" is not a folder, its number of frames (1 or more) and a label, '
-                "with blanks between."
+                "separated by blanks."
             )
         videos.append(Video(words[0], frames, label))
     if not videos:
@@ -61,11 +61,11 @@ def read_videos(path: Path) -> list[Video]:
 
 @dataclass(frozen=True)
 class VideoCut:
-    """What is done to all frames of a piece alike: crop, stretch, mirror; then mean and scale.
+    """Transforms all frames of a snippet in the same way: crop, resize, mirror; then mean and scale.
 
-    In TRAIN (`random`) the crop lies anywhere, or at one of a few places (fix_crop), and has one of several sizes
-    (multi_scale), from which it is stretched to crop_size. Mirrored flow (is_flow) along x, in every second channel,
-    is turned round: 255 − x. Raises DataError for what such frames cannot be given.
+    In TRAIN (`random`) the crop is at a random place, or at one of a few places (fix_crop), and has one of several
+    sizes (multi_scale), from which it is resized to crop_size. When flow is mirrored (is_flow), its x component, every
+    second channel, is inverted: 255 − x. Raises DataError for parameters that do not apply to videos.
     """
 
     param: pb.TransformationParameter
@@ -82,9 +82,10 @@ class VideoCut:
             raise DataError(f"transform_param: scale_ratios {list(p.scale_ratios)} must lie above 0, and be 1 at most.")
 
     def __call__(self, frames: np.ndarray, u: Sequence[float]) -> np.ndarray:
-        """float32 (channels, height, width) of the uint8 frames, one after another along the first axis.
+        """Transforms uint8 frames, concatenated along the first axis, to float32 (channels, height, width).
 
-        u: four uniform numbers in [0, 1): mirror, size, top or place, left. Raises DataError where they do not fit.
+        u: four uniform numbers in [0, 1) that decide on mirroring, size, top or place, left. Raises DataError for
+        frames that do not fit the parameters.
         """
         p = self.param
         mirrored = p.mirror and u[0] < 0.5
@@ -96,8 +97,8 @@ class VideoCut:
         if p.mean_value:
             if len(frames) % len(p.mean_value):
                 raise DataError(
-                    f"has {len(frames)} channels, of all frames together, and transform_param {len(p.mean_value)} "
-                    "mean_value; give one, or so many that the channels are a multiple"
+                    f"has {len(frames)} channels in all frames together, and transform_param has {len(p.mean_value)} "
+                    "mean_value; give one, or a number that divides the channels"
                 )
             mean = np.array(p.mean_value, np.float32)
             values = values - np.tile(mean, len(frames) // len(mean))[:, None, None]
@@ -125,7 +126,7 @@ class VideoCut:
 
 
 def crop_sizes(p: pb.TransformationParameter, frame: tuple[int, int]) -> list[tuple[int, int]]:
-    """The heights and widths of the crops of multi_scale: parts of the shorter side, `max_distort` steps apart."""
+    """The heights and widths of the crops of multi_scale: pairs of ratios at most `max_distort` steps apart."""
     ratios = np.array(p.scale_ratios or RATIOS, np.float32)
     sides = [int(side) for side in np.float32(min(frame)) * ratios]
     sides = [p.crop_size if abs(side - p.crop_size) < NEAR else max(1, side) for side in sides]
@@ -133,12 +134,12 @@ def crop_sizes(p: pb.TransformationParameter, frame: tuple[int, int]) -> list[tu
 
 
 class VideoSource(ListSource):
-    """Reads pieces of the videos of a list, round and round, in a new random order each time if `shuffle`.
+    """Reads snippets of the videos of a list again and again, with `shuffle` in a new random order each time.
 
-    Of each of num_segments equal parts of a video new_length frames in a row are read, beginning anywhere in it in
-    TRAIN (`cut.random`) and in its middle else; where a part has fewer, from the video's first on. Tops: the channels
-    of all frames (batch_size, channels, height, width): of RGB 3 a frame, or 1 with grayscale, of FLOW the x and y; and
-    labels (batch_size, 1, 1, 1).
+    A video is divided into num_segments equal segments, and new_length consecutive frames of each are read: at a random
+    place in TRAIN (`cut.random`), otherwise in the middle; if segments are shorter than that, from the video's first
+    frame. Tops: the channels of all frames (batch_size, channels, height, width), for RGB 3 per frame (1 with
+    grayscale), for FLOW x and y; and labels (batch_size, 1, 1, 1).
     """
 
     prefetch = 4
@@ -175,8 +176,8 @@ class VideoSource(ListSource):
         for i, values in enumerate(made):
             if values.shape != made[0].shape:
                 raise BadRecord(
-                    f"{self.record(i)}: is {by(values.shape)} (channels × height × width) and its batch began with "
-                    f"{by(made[0].shape)}. Give new_height and new_width, crop_size, or batch_size: 1."
+                    f"{self.record(i)}: is {by(values.shape)} (channels × height × width) and the first of its batch "
+                    f"is {by(made[0].shape)}. Give new_height and new_width, crop_size, or batch_size: 1."
                 )
         self._batches += 1
         labels = np.array([self.videos[line].label for line in self._chosen], np.float32).reshape(-1, 1, 1, 1)
@@ -212,7 +213,7 @@ class VideoSource(ListSource):
 
 
 def starts(frames: int, p: pb.VideoDataParameter, u: Sequence[float] | None) -> list[int]:
-    """The first frame, from 1 on, of the piece of each segment: by uniform numbers in [0, 1), or the middle."""
+    """The first frame, counted from 1, to read of each segment: as uniform numbers in [0, 1) say, or in the middle."""
     part = frames // p.num_segments
     spare = part - p.new_length
     if spare < 0:

@@ -24,7 +24,7 @@ from engine.proto import paths
 
 @dataclass(frozen=True)
 class Window:
-    """A box of a picture, corners included, and the class of what is in it; 0 is background."""
+    """A box in a picture, whose corner pixels belong to it, and the class of its contents; 0 is background."""
 
     picture: str
     label: int
@@ -36,7 +36,7 @@ class Window:
 
 
 def read_windows(path: Path) -> tuple[int, int, list[Window]]:
-    """The pictures' channels, how many they are, and all windows, of a window file. Raises DataError naming the line.
+    """A window file's number of channels, number of pictures, and all windows. Raises DataError naming the line.
 
     The file holds, for each picture: `# INDEX`, its path, its channels, height and width, the number of windows; and
     for each window: class, overlap, x1, y1, x2, y2.
@@ -55,10 +55,10 @@ def read_windows(path: Path) -> tuple[int, int, list[Window]]:
 
 
 class WindowSource:
-    """Draws windows at random: background, then `fg_fraction` of the batch objects. Tops: pictures and classes.
+    """Draws random windows: first background, then objects, `fg_fraction` of the batch. Tops: pictures and classes.
 
-    With `bad`, the next good windows of the same kind stand in for bad ones. `definition`: the prototxt that
-    `param`, with its root_folder, is written in.
+    With `bad`, the next good windows of the same kind stand in for bad ones. `definition`: the prototxt that contains
+    `param`, with its root_folder.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class WindowSource:
             if window.label <= 0:
                 raise DataError(f"{source}: an object of class {window.label} in {window.picture}; classes begin at 1.")
         if not 0 <= param.fg_fraction <= 1:
-            raise DataError(f"fg_fraction is {param.fg_fraction:g}; it is the part of a batch that is objects, 0 to 1.")
+            raise DataError(f"fg_fraction is {param.fg_fraction:g}; it is the fraction of objects in a batch, 0 to 1.")
         count = int(np.float32(param.batch_size) * np.float32(param.fg_fraction))
         self._pools = [self.background] * (param.batch_size - count) + [self.objects] * count
         for pool, what in ((self.background, "background"), (self.objects, "an object")):
@@ -88,18 +88,20 @@ class WindowSource:
                 raise DataError(f"{source}: no window counts as {what} by fg_threshold and bg_threshold.")
         if self.channels != 3:
             raise DataError(
-                f"{source}: pictures of {self.channels} channels; they are read in colour, so 3 are needed."
+                f"{source}: lists pictures of {self.channels} channels; they are read in colour, so 3 are needed."
             )
         if transform.values.size not in (0, 1, self.channels):
             raise DataError(
-                f"{source}: pictures of {self.channels} channels, and transform_param has {transform.values.size} "
-                "mean_value; give one, or one a channel."
+                f"{source}: lists pictures of {self.channels} channels, and transform_param has "
+                f"{transform.values.size} mean_value; give one, or one per channel."
             )
         if transform.mean is not None and len(transform.mean) != self.channels:
-            raise DataError(f"mean_file: a mean of {len(transform.mean)} channels, and pictures have {self.channels}.")
+            raise DataError(
+                f"mean_file: the mean has {len(transform.mean)} channels, and pictures have {self.channels}."
+            )
         if transform.mean is not None and min(transform.mean.shape[1:]) < transform.crop:
             raise DataError(
-                f"mean_file: a mean of shape {transform.mean.shape}, smaller than crop_size {transform.crop}."
+                f"mean_file: the mean has shape {transform.mean.shape}, smaller than crop_size {transform.crop}."
             )
         self._seed, self._batches = seed, 0
         self._chosen: list[Window] = []
@@ -135,7 +137,7 @@ class WindowSource:
         self.bad.skip(error)
 
     def _made(self, flips: np.ndarray) -> tuple[Batch, dict[int, BadRecord]]:
-        """The batch of the windows chosen, and why some of them are bad: all of them are looked at."""
+        """The batch of the chosen windows, and the errors of those that are bad, by their index."""
         classes = [0 if pool is self.background else w.label for pool, w in zip(self._pools, self._chosen, strict=True)]
         data, labels = np.zeros(self.shapes()[0], np.float32), np.array(classes, np.float32)
         faults: dict[int, BadRecord] = {}
@@ -168,7 +170,7 @@ class WindowSource:
         """Nothing is held open between batches."""
 
     def _cut(self, window: Window, flip: bool, out: np.ndarray, index: int) -> None:
-        """Warps a window and its context into `out` (channels, crop, crop); what lies outside the picture stays 0."""
+        """Warps a window and its context into `out` (channels, crop, crop); what is outside the picture stays 0."""
         try:
             if window.x2 < window.x1 or window.y2 < window.y1:
                 raise DataError("ends before it begins")
@@ -193,7 +195,7 @@ class WindowSource:
         out[at] = values * self.transform.scale * np.float32(self.param.scale)
 
     def _picture(self, name: str) -> np.ndarray:
-        """The picture; with cache_images its file is read once, and kept as it is, as in Caffe."""
+        """A picture; with cache_images its file is read once and kept in memory, still encoded, as in Caffe."""
         data = self._files.get(name)
         if data is None:
             data = read_file(paths.below(self.param.root_folder, name, self.source, self.definition))
@@ -208,16 +210,16 @@ class WindowSource:
             self._files[name] = data
             self._cached += len(data)
             if lacking := memory.lacking(self._cached):
-                raise DataError(f"cache_images: what was read so far {lacking}. Leave it out")
+                raise DataError(f"cache_images: what was read so far {lacking}. Leave cache_images out")
 
 
 def _place(
     window: Window, param: pb.WindowDataParameter, crop: int, picture: tuple[int, ...], flip: bool
 ) -> tuple[int, int, int, int, int, int, int, int]:
-    """x1, y1, x2, y2 of what is cut from a `picture` (height, width); the width and height it is warped to; and where
-    that goes in the crop, from the left and from the top.
+    """The corners x1, y1, x2, y2 of the part to cut from a `picture` (height, width); the width and height to warp it
+    to; and its offset in the crop, from the left and from the top.
 
-    With `context_pad` p the window grows so that it has p pixels of context on each side once it is warped to `crop`.
+    With `context_pad` p the window is enlarged so that, warped to `crop`, it has p pixels of context on each side.
     R. Girshick et al., "Rich feature hierarchies", 2014, appendix A.
     """
     x1, y1, x2, y2 = window.x1, window.y1, window.x2, window.y2
@@ -235,7 +237,8 @@ def _place(
 
 
 def _clip(centre: float, half: float, size: int, crop: int) -> tuple[int, int, int, int, int]:
-    """Along one axis: first and last pixel inside the picture; padding before and behind, and length, once warped."""
+    """Along one axis: the first and last pixel inside the picture; and, once warped, the padding before and after it
+    and its length."""
     first, last = rounded(centre - half), rounded(centre + half)
     scale = crop / (last - first + 1)
     before, behind = max(0, -first), max(0, last - size + 1)

@@ -44,7 +44,7 @@ def test_a_sheet_of_what_the_layer_hands_out(capsys, tmp_path):
     [
         (["-phase", "TEST"], "name one data layer with -layer; the net's data layers in this phase are: test, other."),
         (["-layer", "ip"], 'there is no data layer "ip"; the net\'s data layers in this phase are: train.'),
-        (["-phase", "TEST", "-layer", "test"], 'layer "test" (HDF5Data): none of its tops is one of pictures'),
+        (["-phase", "TEST", "-layer", "test"], 'layer "test" (HDF5Data): none of its tops is pictures'),
         (["-out", "gone/x.png"], "gone/x.png: cannot be written"),
         (["-n", "0"], "-n: 0 is not in the range"),
     ],

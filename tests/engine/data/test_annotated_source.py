@@ -120,7 +120,7 @@ def test_many_boxes_make_a_longer_table(make_lmdb):
 
 
 def test_a_record_that_is_none_of_ssd_s_names_itself(make_lmdb):
-    with pytest.raises(DataError, match='record "bad": is no AnnotatedDatum record'):
+    with pytest.raises(DataError, match='record "bad": is not an AnnotatedDatum record'):
         source(make_lmdb([(b"bad", b"\xff\xff")])).shapes()
 
 

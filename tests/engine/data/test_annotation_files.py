@@ -40,16 +40,16 @@ def test_boxes_are_grouped_by_class_as_parts_of_the_picture():
 @pytest.mark.parametrize(
     ("kind", "content", "message"),
     [
-        ("xml", "<annotation>", "is no XML"),
+        ("xml", "<annotation>", "is not XML"),
         ("xml", "<html/>", "is XML of <html>, and <annotation> is needed"),
         ("xml", "<annotation><object><name>cat</name></object></annotation>", 'an object "cat" without <bndbox>'),
-        ("xml", XML.replace("cat", "cow"), 'a box of class "cow", which the label map has not'),
+        ("xml", XML.replace("cat", "cow"), 'a box of class "cow", which is not in the label map'),
         ("xml", XML.replace("60", "sixty"), "has 'sixty' where a number is needed"),
-        ("json", "{", "is no JSON"),
+        ("json", "{", "is not JSON"),
         ("json", "[]", 'is JSON without an "annotation" list'),
-        ("json", '{"annotation": [{"bbox": [1, 2]}]}', "is no JSON"),
+        ("json", '{"annotation": [{"bbox": [1, 2]}]}', "is not JSON"),
         ("txt", "1 2 3", "line 1 has 3 words"),
-        ("txt", "1 nan 3 4 5", "no number of a pixel"),
+        ("txt", "1 nan 3 4 5", "cannot be a pixel"),
     ],
 )
 def test_what_is_no_such_file_is_told(tmp_path, kind, content, message):

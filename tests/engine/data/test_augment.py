@@ -146,7 +146,7 @@ def test_a_square_is_cut_out_of_each_picture_after_the_mean_is_subtracted():
 
 
 def test_a_colourless_picture_has_no_saturation():
-    with pytest.raises(DataError, match="0: has 1 channels; saturation and hue are of pictures in colour, with 3"):
+    with pytest.raises(DataError, match="0: has 1 channels; saturation and hue need pictures in colour, with 3"):
         run(PICTURES[:, :1], saturation=0.1)
 
 
@@ -159,8 +159,8 @@ def test_a_colourless_picture_has_no_saturation():
         ({"brightness": 1.5}, "brightness 1.5; 0 to 1 is allowed"),
         ({"hue": 0.6}, "hue 0.6; 0 to 0.5"),
         ({"min_area": 0.5, "max_area": 0.4, "crop_size": 4}, "min_area 0.5 and max_area 0.4"),
-        ({"min_area": 0, "crop_size": 4}, "min_area 0 and max_area 1; the first is above 0"),
-        ({"max_area": 2, "crop_size": 4}, "max_area 2; it is a share"),
+        ({"min_area": 0, "crop_size": 4}, "min_area 0 and max_area 1; the first must be above 0"),
+        ({"max_area": 2, "crop_size": 4}, "max_area 2; it is a fraction"),
         ({"min_aspect": 1.1, "crop_size": 4}, "min_aspect 1.1 and max_aspect 1"),
         ({"max_aspect": float("inf"), "crop_size": 4}, "max_aspect inf; 0 or more"),
         ({"min_area": 0.5}, "crops of random size are stretched to crop_size, and transform_param has none"),

@@ -140,7 +140,7 @@ def test_a_list_whose_first_picture_is_bad_has_the_shape_of_the_next(listed):
 def test_a_list_without_a_good_picture_ends_the_run(listed):
     for i in range(6):
         (listed.parent / f"{i}.png").write_bytes(GARBAGE)
-    with pytest.raises(DataError, match="no picture"):
+    with pytest.raises(DataError, match="not a picture"):
         pictures(listed).shapes()
     with pytest.raises(DataError):
         pictures(listed).next()

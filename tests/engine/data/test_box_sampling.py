@@ -65,5 +65,5 @@ def test_numbers_that_contradict_each_other_are_refused(wrong):
 
 
 def test_more_trials_than_can_be_made_are_refused():
-    with pytest.raises(DataError, match="max_trials is 4294967295; 1,000,000 at most"):
+    with pytest.raises(DataError, match="max_trials is 4294967295; give 1,000,000 at most"):
         box_sampling.check(samplers("batch_sampler { max_trials: 4294967295 }"))

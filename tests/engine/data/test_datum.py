@@ -109,12 +109,12 @@ def bomb(width: int, height: int) -> bytes:
         (pb.Datum(channels=-1, height=-1, width=5, data=b"short"), "-1×-1×5 .* holds 5 values"),
         (
             _encoded(bomb(4, 4)[:33] + b"\x7f\xff\xff\xffIDATxyz"),
-            "a PNG of 44 bytes with a chunk that says .* 2,147,483,647",
+            "a PNG of 44 bytes with a chunk that claims .* 2,147,483,647",
         ),
-        (_encoded(bomb(60_000, 60_000)), "that OpenCV cannot decode .* it takes pictures of [0-9,]+ pixels at most"),
-        (_encoded(bomb(2**31 - 1, 1)), "that OpenCV cannot decode|no picture"),
-        (_encoded(b""), "0 bytes that are no picture"),
-        (_encoded(b"no picture"), "10 bytes that are no picture"),
+        (_encoded(bomb(60_000, 60_000)), "that OpenCV cannot decode .* a picture may have [0-9,]+ pixels at most"),
+        (_encoded(bomb(2**31 - 1, 1)), "that OpenCV cannot decode|not a picture"),
+        (_encoded(b""), "0 bytes that are not a picture"),
+        (_encoded(b"no picture"), "10 bytes that are not a picture"),
         (_encoded(cv2.imencode(".png", np.zeros((4, 4), np.uint16))[1].tobytes()), "uint16 .* 8 bits"),
     ],
 )
@@ -126,7 +126,7 @@ def test_bad_pixels_are_an_error(datum, says):
 def test_bytes_that_are_no_datum():
     with pytest.raises(DataError, match=r"not a Datum record \(7 bytes\)"):
         parse(b"garbage")
-    with pytest.raises(DataError, match=r"an AnnotatedDatum record.* the layer AnnotatedData reads such"):
+    with pytest.raises(DataError, match=r"an AnnotatedDatum record.* the layer AnnotatedData reads those"):
         parse(pb.AnnotatedDatum(datum=pb.Datum(encoded=True, data=b"x", label=1)).SerializeToString())
 
 

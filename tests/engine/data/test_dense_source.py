@@ -103,7 +103,7 @@ def test_what_is_wrong_is_named(listed, lines, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"param": 'mean_file: "m"'}, "mean_file is not for pictures with a label a place"),
+        ({"param": 'mean_file: "m"'}, "mean_file is not for pictures with a label per pixel"),
         ({"factors": (0.0,)}, "must lie between 0 and 100"),
         ({"rand_skip": 10**6}, "Not enough points to skip: rand_skip 1000000 has drawn"),
     ],

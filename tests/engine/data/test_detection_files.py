@@ -55,7 +55,7 @@ def test_a_pass_without_finds_leaves_empty_files(files, tmp_path):
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"output_format": "XML"}, 'output_format "XML"; there are VOC, COCO, ILSVRC'),
+        ({"output_format": "XML"}, 'output_format is "XML"; it must be one of VOC, COCO, ILSVRC'),
         ({"output_format": "VOC", "num_test_image": 3}, "num_test_image is 3, and .* names 2 pictures"),
     ],
 )

@@ -29,15 +29,19 @@ def test_a_crop_counts_before_a_size_that_all_get_and_that_before_the_list(field
 
 
 def test_a_crop_of_more_than_there_is_is_refused_with_and_without_the_list():
-    with pytest.raises(DataError, match=r"pictures of 40×56 .* have no part of 41×48"):
+    with pytest.raises(DataError, match=r"pictures of 40×56 .* cannot be cropped to 41×48"):
         field_maps.picture(pb.ImageGtDataParameter(crop_height=41, crop_width=48), LISTED)
-    with pytest.raises(DataError, match=r"pictures of 64×96 .* have no part of 65×48"):
+    with pytest.raises(DataError, match=r"pictures of 64×96 .* cannot be cropped to 65×48"):
         field_maps.told(pb.ImageGtDataParameter(**RESIZED | {"crop_height": 65, "crop_width": 48}))
 
 
 @pytest.mark.parametrize(
     ("strides", "size", "found"),
-    [([8, 16], (32, 48), [(4, 6), (2, 3)]), ([8], (36, 48), "no map of whole places 8"), ([0], (32, 48), "1 or more")],
+    [
+        ([8, 16], (32, 48), [(4, 6), (2, 3)]),
+        ([8], (36, 48), "do not divide into a map with downsample_rate 8"),
+        ([0], (32, 48), "1 or more"),
+    ],
 )
 def test_maps_have_a_place_for_each_stride(strides, size, found):
     fields = [40] * len(strides)

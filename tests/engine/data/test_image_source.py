@@ -63,7 +63,7 @@ def test_several_labels_a_picture(listed):
 
 def test_several_labels_that_were_not_asked_for(listed):
     listed.write_text("a 1.png 1 0.5 7\n")
-    with pytest.raises(DataError, match=r"a 1\.png 1 0\.5: cannot be read: .* num_labels says how many"):
+    with pytest.raises(DataError, match=r"a 1\.png 1 0\.5: cannot be read: .* num_labels must say how many"):
         source(listed).shapes()
 
 
@@ -103,7 +103,7 @@ def test_bad_pictures_are_named(listed):
     (listed.parent / "a 4.png").write_bytes(b"no picture")
     s = source(listed)
     s.next()
-    with pytest.raises(DataError, match=r"list\.txt: a 4\.png: holds 10 bytes that are no picture"):
+    with pytest.raises(DataError, match=r"list\.txt: a 4\.png: holds 10 bytes that are not a picture"):
         s.next()
     (listed.parent / "a 4.png").unlink()
     with pytest.raises(DataError, match=r"list\.txt: a 4\.png: cannot be read: No such file"):
@@ -138,7 +138,7 @@ def test_a_size_that_memory_does_not_hold(listed):
 
 def test_pictures_of_two_sizes_in_a_batch(listed):
     cv2.imwrite(str(listed.parent / "a 2.png"), np.zeros((9, 9, 3), np.uint8))
-    with pytest.raises(DataError, match=r"a 2\.png: is 3×9×9 .* began with 3×4×5"):
+    with pytest.raises(DataError, match=r"a 2\.png: is 3×9×9 .* first of its batch is 3×4×5"):
         source(listed).next()
 
 

@@ -102,7 +102,7 @@ def test_no_folder_can_have_so_long_a_name(tmp_path):
         (lambda f: (f / "CURRENT").write_text("../MANIFEST-1"), "which is not there"),
         (lambda f: _table(f).unlink(), r"ldb: missing\. Copy"),
         (lambda f: _table(f).write_bytes(_table(f).read_bytes()[:-1]), "bytes where the manifest says"),
-        (lambda f: _table(f).write_bytes(bytes(_table(f).stat().st_size)), "damaged .*is no table"),
+        (lambda f: _table(f).write_bytes(bytes(_table(f).stat().st_size)), "damaged .*is not a table"),
         (lambda f: next(f.glob("MANIFEST*")).write_bytes(b"garbage" * 99), "MANIFEST-000018 is cut short"),
         (lambda f: os.truncate(next(f.glob("MANIFEST*")), 150), "MANIFEST-000018 is cut short"),
         (_piece(b"\xff" * 11, name="MANIFEST*"), "more than 64 bits"),
@@ -141,7 +141,7 @@ def test_every_length_in_a_log_is_checked(folder):
         for bit in range(0, 16, 3):
             damaged = (length ^ 1 << bit).to_bytes(2, "little")
             log.write_bytes(good[: at + 4] + damaged + good[at + 6 :])
-            with pytest.raises(DataError, match=f"000020.log: what lies at byte {at:,} does not match its checksum"):
+            with pytest.raises(DataError, match=f"000020.log: the data at byte {at:,} does not match its checksum"):
                 LevelDB(folder)
         at += 7 + length
 
@@ -153,5 +153,5 @@ def test_room_set_aside_at_the_end_of_a_log_is_no_damage(folder):
 
 
 def test_blocks_that_say_they_unpack_to_more_than_snappy_can_make():
-    with pytest.raises(ValueError, match="5 bytes that are to make 4,294,967,295"):
+    with pytest.raises(ValueError, match="5 bytes claims to unpack to 4,294,967,295"):
         leveldb._unpacked(b"\xff\xff\xff\xff\x0f", 1)

@@ -76,7 +76,7 @@ def test_without_settings_nothing_is_left_of_it(tmp_path, small_tables):
 
 def test_keys_out_of_order_are_refused(tmp_path):
     for second in (b"2", b"1"):
-        with pytest.raises(DataError, match=f'"{second.decode()}" comes behind "2"'):
+        with pytest.raises(DataError, match=f'"{second.decode()}" comes after "2"'):
             write(tmp_path / "db", [(b"2", b""), (second, b"")])
 
 

@@ -161,7 +161,9 @@ def test_a_database_that_is_written_to_meanwhile(make_lmdb):
             with env.begin(write=True) as txn:
                 for i in range(50):
                     txn.put(b"%08d" % i, bytes([n + 1]) * 2000)
-    with pytest.raises(DataError, match=r"was written to while it is read. End what writes, or give the net a copy"):
+    with pytest.raises(
+        DataError, match=r"was written to while it was read. Stop what writes to it, or give the net a copy"
+    ):
         list(records)
     assert len(list(LMDB(path).records())) == 500
 
@@ -207,14 +209,14 @@ def test_another_order(make_lmdb):
         for meta in (0, 4096):
             file.seek(meta + 92)
             file.write(b"\2")  # MDB_REVERSEKEY
-    with pytest.raises(DataError, match="not sorted by the bytes of their keys"):
+    with pytest.raises(DataError, match="must be sorted by the bytes of their keys"):
         LMDB(path)
 
 
 def test_databases_with_names(tmp_path):
     with lmdb.open(str(tmp_path), max_dbs=1) as env, env.begin(write=True) as txn:
         txn.put(b"a", b"b", db=env.open_db(b"train", txn))
-    with pytest.raises(DataError, match="holds databases with names"):
+    with pytest.raises(DataError, match="holds named databases"):
         list(LMDB(tmp_path).records())
 
 

@@ -55,7 +55,7 @@ def test_an_empty_array_of_version_7_3(tmp_path):
         file["data"].attrs["MATLAB_empty"] = np.uint8(1)
     with (
         mat_file.opened(tmp_path / "x.mat", DataError) as file,
-        pytest.raises(DataError, match=r'x\.mat: dataset "data" is an empty array of MATLAB'),
+        pytest.raises(DataError, match=r'x\.mat: dataset "data" is an empty MATLAB array'),
     ):
         file.shape("data")
 

@@ -56,7 +56,7 @@ def test_without_data():
     [
         (DATA[:5], np.arange(5), "multiple of 2"),
         (DATA[:0], np.arange(0), "multiple of 2"),
-        (DATA.reshape(6, 2, 2, 1), np.arange(6), r"data of shape \(6, 2, 2, 1\)"),
+        (DATA.reshape(6, 2, 2, 1), np.arange(6), r"data has shape \(6, 2, 2, 1\)"),
         (DATA, np.arange(5), "5 labels for 6 items"),
     ],
 )

@@ -51,7 +51,7 @@ def test_pepper_is_strewn_over_a_part_of_the_pixels():
         ("convert_to_lab: true", "convert_to_lab makes fractions"),
         ("saltpepper: true", "needs saltpepper_param with a value"),
         ("saltpepper: true saltpepper_param { value: 1 fraction: 2 }", "fraction is 2"),
-        ("saltpepper: true saltpepper_param { value: 1 value: 2 }", "3 channels and saltpepper_param 2 value"),
+        ("saltpepper: true saltpepper_param { value: 1 value: 2 }", "3 channels and saltpepper_param has 2 value"),
         ("saltpepper_param { value: 300 }", "value 300"),
         ("jpeg: 200", "jpeg is 200"),
     ],

@@ -120,8 +120,8 @@ def test_a_wrong_list_names_the_line(listed, old, new, message):
 @pytest.mark.parametrize(
     ("param", "message"),
     [
-        ({"crop_width": 64, "crop_height": 16}, "have no part of 16×64"),
-        ({"fg_img_multiple": 2**32 - 1}, "4294967295 times, by fg_img_multiple,"),
+        ({"crop_width": 64, "crop_height": 16}, "cannot be cropped to 16×64"),
+        ({"fg_img_multiple": 2**32 - 1}, "4294967295 times .fg_img_multiple."),
         ({"min_whaspect": 0, "max_whaspect": 1}, "min_whaspect is 0 and max_whaspect 1; the first must be above 0"),
         ({"min_whaspect": 1, "max_whaspect": 1.02}, "0.05 or more below the second"),
         ({"do_multiple_scale": True, "min_scale": 9, "max_scale": 3}, "min_scale is 9 and max_scale 3"),

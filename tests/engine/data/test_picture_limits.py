@@ -16,8 +16,8 @@ print(datum.decode(cv2.imencode(".png", np.zeros((4, 5), np.uint8))[1].tobytes()
     ("name", "given", "said"),
     [
         ("OPENCV_IO_MAX_IMAGE_PIXELS", "1KB", "(1, 4, 5)"),
-        ("OPENCV_IO_MAX_IMAGE_PIXELS", "many", "PIXELS is 'many'; it takes a whole number, as 1073741824"),
-        ("OPENCV_IO_MAX_IMAGE_WIDTH", "", "WIDTH is ''; it takes a whole number"),
+        ("OPENCV_IO_MAX_IMAGE_PIXELS", "many", "PIXELS is 'many'; give it a whole number, such as 1073741824"),
+        ("OPENCV_IO_MAX_IMAGE_WIDTH", "", "WIDTH is ''; give it a whole number"),
     ],
 )
 def test_what_opencv_cannot_read_of_the_environment_is_said(name, given, said):

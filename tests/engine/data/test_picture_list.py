@@ -40,7 +40,7 @@ def test_one_number_that_is_a_fraction(tmp_path):
 @pytest.mark.parametrize("line", ["b.png 1", "b.png", "1 2", "b.png 1 nan", "b.png 1 x", "b.png inf 1", "b.png 1 1e39"])
 def test_a_line_that_does_not_end_in_so_many_numbers_is_named(tmp_path, line):
     (tmp_path / "list.txt").write_text(f"a.png 1 2\n{line}\n")
-    with pytest.raises(DataError, match=f'list.txt:2: "{line}" is not a file name and num_labels, 2, finite numbers'):
+    with pytest.raises(DataError, match=f'list.txt:2: "{line}" is not a file name and 2 .num_labels. finite numbers'):
         PictureList(tmp_path / "list.txt", 2)
 
 

@@ -162,7 +162,7 @@ def test_fields_that_mean_nothing_are_refused(options, says):
     ("options", "says"),
     [
         ("crop_size: 8 random_resize_param { min_size: 7 }", "is 20×32 and can become 7 wide or high"),
-        ("crop_size: 8 random_resize_param { min_size: 40 }", "min_size 40 is above that"),
+        ("crop_size: 8 random_resize_param { min_size: 40 }", "min_size 40 is larger"),
         ("crop_size: 8 random_resize_param { min_size: 8 max_size: 4000000000 }", "more than the 32767"),
         (
             "crop_size: 24 img_rand_resize_lower: 30 img_rand_resize_upper: 30",
@@ -180,7 +180,7 @@ def test_a_mean_that_the_crop_does_not_fit_into_is_refused(tmp_path):
     path = tmp_path / "mean.binaryproto"
     binary.write(path, pb.BlobProto(num=1, channels=1, height=9, width=9, data=np.zeros(81)))
     sized = "img_rand_resize_lower: 20 img_rand_resize_upper: 20"
-    with pytest.raises(DataError, match=r"a mean of 1×9×9, smaller than crop_size 10"):
+    with pytest.raises(DataError, match=r"the mean is 1×9×9, smaller than crop_size 10"):
         Transform(param(f"crop_size: 10 {sized}"), pb.TRAIN, path)
     with pytest.raises(Misfit, match="they must be equal"):
         Transform(param(f"crop_size: 8 {sized}"), pb.TRAIN, path).shape(WIDE.shape)

@@ -55,7 +55,7 @@ def test_what_is_wrong_with_a_picture_is_said_behind_its_record():
     with pytest.raises(DataError, match="record 1: no picture"):
         batch(small, "no picture")
     with pytest.raises(
-        DataError, match=re.escape("record 2: is 1×4×5 (channels × height × width) and its batch began")
+        DataError, match=re.escape("record 2: is 1×4×5 (channels × height × width) and the first of its batch is")
     ):
         batch(small, small, large)
     with pytest.raises(DataError, match="record 0: is 2×3, smaller than crop_size 4"):
@@ -64,7 +64,7 @@ def test_what_is_wrong_with_a_picture_is_said_behind_its_record():
 
 @pytest.mark.parametrize("value", [None, True, -1, 1.0, "1", [], {}, 2**64])
 def test_a_position_that_is_no_number(value):
-    with pytest.raises(DataError, match=r"a position with batches .*, and a whole number"):
+    with pytest.raises(DataError, match=r"a position whose batches is .*; a whole number"):
         source.position({"batches": value}, "batches")
     assert source.position({"batches": 3}, "batches") == 3
 

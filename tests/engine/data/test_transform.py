@@ -79,7 +79,7 @@ def test_float_pictures_and_pictures_of_several_sizes():
     [
         ({"force_color": True, "force_gray": True}, "force_color and force_gray exclude"),
         ({"crop_size": 7}, "is 6×7, smaller than crop_size 7"),
-        ({"mean_value": [1, 2]}, "3 channels and transform_param 2 mean_value"),
+        ({"mean_value": [1, 2]}, "3 channels and transform_param has 2 mean_value"),
     ],
 )
 def test_what_does_not_fit_is_an_error(param, says):

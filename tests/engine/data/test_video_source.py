@@ -117,7 +117,7 @@ def test_a_line_that_is_no_video_is_refused(listed, line):
     [
         (f"{RGB} new_length: 20", "", r"v0: its frame image_0010.png cannot be read: No such file"),
         (RGB, "crop_size: 9", "v0: is 8×10, smaller than crop_size 9"),
-        (RGB, "mean_value: [1, 2]", "has 3 channels, of all frames together, and transform_param 2 mean_value"),
+        (RGB, "mean_value: [1, 2]", "has 3 channels in all frames together, and transform_param has 2 mean_value"),
         (RGB, 'mean_file: "a"', "mean_file is not for videos"),
         (RGB, "multi_scale: true", "multi_scale needs crop_size"),
         (RGB, "crop_size: 2 scale_ratios: 2", "must lie above 0, and be 1 at most"),

@@ -113,7 +113,7 @@ def test_a_cache_larger_than_memory_is_refused(listed, monkeypatch):
 
 @pytest.mark.parametrize("part", [-0.1, 1.5, 1e38, np.nan])
 def test_objects_are_a_part_of_the_batch(listed, part):
-    with pytest.raises(DataError, match=r"fg_fraction is .*; it is the part of a batch that is objects, 0 to 1"):
+    with pytest.raises(DataError, match=r"fg_fraction is .*; it is the fraction of objects in a batch, 0 to 1"):
         source(listed, fg_fraction=part)
 
 

@@ -85,7 +85,8 @@ def test_a_box_of_no_picture_or_class_is_refused(column, value):
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(None, "cannot be read"), ("a 3", "no name, height and width"), ("", "names no picture")]
+    ("content", "message"),
+    [(None, "cannot be read"), ("a 3", "not a name, a height and a width"), ("", "names no picture")],
 )
 def test_sizes_that_cannot_be_read_are_told(tmp_path, content, message):
     sizes = tmp_path / "sizes"

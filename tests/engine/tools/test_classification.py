@@ -41,7 +41,7 @@ def test_the_likeliest_classes_are_told_with_their_scores(files, capsys):
     [
         (2, pb.BlobProto(num=1, channels=1, height=1, width=1, data=[0]).SerializeToString(), "a mean of 1 channels"),
         (3, b"one\n", "1 labels, and the net has 3 classes"),
-        (4, b"junk", "no picture in a format that OpenCV reads"),
+        (4, b"junk", "not a picture in a format that OpenCV reads"),
     ],
 )
 def test_what_does_not_fit_is_told(files, place, content, message, tmp_path, capsys):

@@ -107,7 +107,7 @@ def test_pictures_that_cannot_be_read_are_told_and_left_out(pictures, capsys):
     assert [key for key, _ in records(pictures / "db")] == [b"%08d_%d.png" % (i, i) for i in (0, 2, 4, 6)]
     said = capsys.readouterr().err
     assert re.search(rf"E\d{{4}} .*\] Could not open or find file {folder}/1.png\n", said)
-    assert f"Could not open or find file {folder}/3.png: holds 10 bytes that are no picture" in said
+    assert f"Could not open or find file {folder}/3.png: holds 10 bytes that are not a picture" in said
     assert f"Could not open or find file {folder}/5.png: is a pipe" in said
     assert "Processed 4 files." in said
     assert "3 of 7 pictures could not be read" in said
@@ -164,7 +164,7 @@ def test_a_name_that_is_too_long_for_a_key(pictures, capsys):
     (pictures / "pictures" / "0.png").rename(pictures / "pictures" / deep)
     (pictures / "list.txt").write_text(f"{deep} 0\n")
     assert convert(pictures) == 2
-    assert "a key of 611 bytes" in capsys.readouterr().err
+    assert "a key has 611 bytes" in capsys.readouterr().err
     assert convert(pictures, "-backend=leveldb") == 0
 
 

@@ -43,8 +43,8 @@ def test_the_log_says_what_was_converted(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("images", "labels", "says"),
     [
-        (LABELS, LABELS, "no idx file of pictures"),
-        (IMAGES, IMAGES, "no idx file of labels"),
+        (LABELS, LABELS, "not an idx file of pictures"),
+        (IMAGES, IMAGES, "not an idx file of labels"),
         (IMAGES, DIGITS / "train-labels-idx1-ubyte.gz", "1,000 pictures and .* 5,000 labels"),
         (DIGITS / "gone", LABELS, "gone: cannot be read"),
     ],

@@ -32,6 +32,6 @@ def test_each_record_is_a_pair_with_whether_it_shows_one_digit(tmp_path, flags, 
 
 def test_bad_input(tmp_path, capsys):
     assert run(IMAGES, DIGITS / "train-labels-idx1-ubyte.gz", tmp_path / "db") == 2
-    assert "Are both of one set?" in capsys.readouterr().err
+    assert "Do they belong together?" in capsys.readouterr().err
     assert run(IMAGES) == 1
     assert list(tmp_path.iterdir()) == []

@@ -55,7 +55,7 @@ def test_the_classes_of_boxes_are_counted(tmp_path):
     assert (found.records, found.broken, found.boxes) == (6, 3, 3)
     assert (found.labels, found.forms) == ({3: 2, 5: 1}, {"JPEG": 3})
     assert [s.labels for s in found.samples] == [(3, 5), (3,), ()]
-    for reason, said in zip(told.values(), ("not finite", "no picture", "not an AnnotatedDatum"), strict=True):
+    for reason, said in zip(told.values(), ("not finite", "not a picture", "not an AnnotatedDatum"), strict=True):
         assert said in reason
 
 
@@ -73,7 +73,7 @@ def test_what_cannot_be_used_is_named(tmp_path):
     assert list(told) == ["00000001", "00000002", "00000003", "00000004"]
     for key, reason in {
         "1": "not a Datum",
-        "2": "no picture",
+        "2": "not a picture",
         "3": "a damaged JPEG: libjpeg says",
         "4": "not finite",
     }.items():

@@ -14,7 +14,7 @@ def test_a_job_that_fails_ends_with_the_engines_own_words(model: Path, hpcbrew) 
     done = hpcbrew("submit", model / "solver.prototxt", "--cluster", "local", "--follow", "--json")
     last = json.loads(done.stdout.splitlines()[-1])
     assert (done.returncode, last["state"]) == (2, "failed")
-    assert last["error"].endswith("channels and transform_param 2 mean_value; give one, or one a channel")
+    assert last["error"].endswith("channels and transform_param has 2 mean_value; give one, or one per channel")
 
 
 def test_the_end_of_an_array_names_where_its_jobs_are_shown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -100,7 +100,7 @@ def test_pictures_with_maps_to_be_learned_have_the_size_of_their_crop(folder: Pa
     assert (shapes(folder, layer % "") or [])[0] == (5, 3, 64, 96)
     assert (shapes(folder, layer % "crop_width: 48") or [])[0] == (5, 3, 64, 96)  # one alone is not obeyed
     assert shapes(folder, 'type: "ImageGtData" image_gt_data_param { batch_size: 5 }') is None
-    with pytest.raises(LayerError, match="no map of whole places 8 pixels apart"):
+    with pytest.raises(LayerError, match="do not divide into a map with downsample_rate 8"):
         shapes(folder, layer % "crop_width: 44 crop_height: 32")
 
 
