@@ -1,4 +1,4 @@
-"""Which layers a net has and how they join. Imports no JAX: the submitter reads nets through it too."""
+"""Which layers a net has and how they are connected. Imports no JAX, since the submitter reads nets with it too."""
 
 from engine.graph.build import build_graph as build
 

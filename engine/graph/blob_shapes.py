@@ -1,7 +1,7 @@
-"""How large the blobs and parameters of a graph are, told without JAX: for who asks before a job is sent.
+"""Computes the shapes of a graph's blobs and parameters without JAX, so that they are known before a job is sent.
 
-The layers of most nets are known here. Of others nothing is told, nor of what lies behind them: what is told is true,
-and may be less than all. The layers themselves say more, and check more: `engine.layers`.
+The layers of most nets are known here. The tops of other layers, and whatever depends on them, are left out: what is
+returned is correct, but may be incomplete. The layers themselves know more, and check more: `engine.layers`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -35,9 +35,9 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Sizes:
-    """blobs: the shape of every version of a blob that is known. params: of layers with parameters of known
-    shapes, what each is called and its shape. own: the shape of each parameter, one that layers share once. unknown:
-    the first layer of each type of which nothing can be told."""
+    """blobs: the known shapes, by version of a blob. params: for each layer with parameters of known shapes, their
+    names and shapes. own: the shape of each parameter, with shared ones counted once. unknown: the first layer of each
+    type whose shapes cannot be computed here."""
 
     blobs: dict[Value, Shape] = field(default_factory=dict)
     params: dict[str, Params] = field(default_factory=dict)
@@ -46,16 +46,18 @@ class Sizes:
 
 
 class Told(NamedTuple):
-    """What a layer makes: the shapes of its tops, and its parameters."""
+    """The shapes of a layer's tops, and its parameters."""
 
     tops: Sequence[Shape]
     params: Params
 
 
 def sizes(graph: Graph, sources: Mapping[str, Sequence[Shape]]) -> Sizes:
-    """What is known by the shapes of sources' tops, by the sources' names. Raises LayerError for axes that there
-    are not, for windows that do not fit or are told of in two ways, and for what `counts`, `fits` and those beside
-    them refuse."""
+    """Computes what follows from the shapes of the tops of `sources`, by the sources' names.
+
+    Raises LayerError for axes that do not exist, for windows that do not fit or are given in two ways, and for whatever
+    `counts`, `fits` and the modules beside them refuse.
+    """
     counts.check(graph)
     known = Sizes()
     declared: dict[int, Params] = {}
@@ -82,9 +84,9 @@ def sizes(graph: Graph, sources: Mapping[str, Sequence[Shape]]) -> Sizes:
 
 
 def _check_shared(graph: Graph, i: int, declared: Mapping[int, Params]) -> None:
-    """Raises LayerError where layer `i` asks for another shape of a parameter than the layer that it shares it with.
+    """Raises LayerError if layer `i` gives a shared parameter another shape than the layer that owns it.
 
-    declared: the parameters of the layers so far, by their places in the graph.
+    declared: the parameters of the layers so far, by their index in the graph.
     """
     node = graph.nodes[i]
     for j, (owner, index) in node.owners.items():
@@ -94,7 +96,8 @@ def _check_shared(graph: Graph, i: int, declared: Mapping[int, Params]) -> None:
 
 
 def _told(node: Node, bottoms: Sequence[Shape], source: Sequence[Shape] | None) -> Told | None:
-    """Of a layer of such bottoms; `source`: the tops of one that has none. None where nothing is known."""
+    """The tops and parameters of a layer with such bottoms; None if unknown. `source`: the tops of a layer without
+    bottoms."""
     if bottoms and node.config.type in param_shapes.CONVOLUTIONS:
         return _convolved(node, bottoms)
     tops = _tops(node, bottoms) if node.bottoms else source
@@ -142,7 +145,8 @@ def _sliced(node: Node, x: Shape) -> list[Shape]:
 
 
 def _judged(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
-    """Of a layer that has one label a prediction: its number, and what it may give of each class or prediction."""
+    """The tops of a layer that compares each prediction with a label: the result, and further tops by class or
+    prediction if it has them."""
     config, (x, labels) = node.config, bottoms[:2]
     if config.type == "Accuracy":
         p = config.accuracy_param
@@ -176,7 +180,7 @@ def _upsampled(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
 
 
 def _detected(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
-    """As many rows as are found, one at least."""
+    """A DetectionOutput's top, with one row: there are as many as detections, but at least one."""
     detections.found(node, *bottoms)
     return [(1, 1, 1, 3 + detections.values(node))]
 
@@ -215,7 +219,7 @@ OF_ALL: Mapping[str, Callable[[Node, Sequence[Shape]], list[Shape]]] = {
     "Eltwise": lambda node, bottoms: [fits.combined(node, bottoms)],
     "Concat": lambda node, bottoms: [fits.joined(node, bottoms)[1]],
 }
-"""Layers of any number of bottoms, each with what makes its tops' shapes."""
+"""Functions for the shapes of the tops of layers with any number of bottoms, by type."""
 
 OF_ONE: Mapping[str, Callable[[Node, Shape], list[Shape]]] = {
     **dict.fromkeys(("Pooling", "PoolingND"), _pooled),
@@ -239,4 +243,4 @@ OF_ONE: Mapping[str, Callable[[Node, Shape], list[Shape]]] = {
     "Flatten": lambda node, x: [new_shapes.flattened(node, x)],
     "Reshape": lambda node, x: [new_shapes.reshaped(node, x)],
 }
-"""Layers of one bottom, each with what makes its tops' shapes."""
+"""Functions for the shapes of the tops of layers with one bottom, by type."""

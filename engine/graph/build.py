@@ -1,6 +1,6 @@
-"""NetParameter + phase, level and stages → Graph: which layers there are, how they join, which parameters they share.
+"""Builds a Graph from a NetParameter and a phase, level and stages: the layers, their connections, shared parameters.
 
-Shapes and numbers come later, in `engine.net`.
+Shapes and values come later, in `engine.net`.
 """
 
 from collections import Counter, defaultdict
@@ -16,13 +16,12 @@ from engine.proto import caffe_pb2 as pb
 def build_graph(net: pb.NetParameter, state: pb.NetState, path: str | Path | None = None) -> Graph:
     """The graph of `net` (already upgraded) in `state`; `path` is the file that errors name.
 
-    Raises NetError and LayerError for rules that contradict, unknown bottoms, tops made twice and sharing that
-    cannot be.
+    Raises NetError and LayerError for contradictory rules, unknown bottoms, tops made twice, and impossible sharing.
     """
     kept = [(layer, origin) for layer, origin in _origins(net, path) if _included(layer, origin, state)]
     if not kept:
         phase = pb.Phase.Name(state.phase)
-        raise NetError(f"{path or net.name}: no layer is left in phase {phase}; look at the include and exclude rules.")
+        raise NetError(f"{path or net.name}: no layer is left in phase {phase}; check the include and exclude rules.")
     param = pb.NetParameter()
     param.CopyFrom(net)
     param.state.CopyFrom(state)
@@ -57,6 +56,7 @@ def _rule_met(rule: pb.NetStateRule, state: pb.NetState) -> bool:
 
 
 def _origins(net: pb.NetParameter, path: str | Path | None) -> Iterator[tuple[pb.LayerParameter, Origin]]:
+    """Copies of the layers of `net`, each with its origin."""
     seen: Counter[str] = Counter()
     for layer in net.layer:
         copy = pb.LayerParameter()
@@ -74,7 +74,7 @@ def _included(layer: pb.LayerParameter, origin: Origin, state: pb.NetState) -> b
 
 
 def _join(layers: list[pb.LayerParameter], origins: list[Origin]) -> Iterator[Node]:
-    """Versions of blobs and owners of shared parameters, layer by layer."""
+    """The nodes, with the versions of their blobs and the owners of their shared parameters."""
     version: dict[str, int] = {}
     maker: dict[str, str] = {}
     owner: dict[str, tuple[int, int]] = {}
@@ -105,7 +105,7 @@ def _join(layers: list[pb.LayerParameter], origins: list[Origin]) -> Iterator[No
                 _merge_multipliers(node, spec, owned_spec[spec.name], layers[owner[spec.name][0]].name)
             else:
                 owner[spec.name], owned_spec[spec.name] = (i, j), spec
-        if layer.name == origin.name:  # not a split, which stands where the layer that it follows was written
+        if layer.name == origin.name:  # not a split, whose origin is the layer before it
             for blob in origin.bottoms:
                 if blob not in layer.top:
                     readers[blob].append(layer.name)
@@ -113,6 +113,7 @@ def _join(layers: list[pb.LayerParameter], origins: list[Origin]) -> Iterator[No
 
 
 def _made_twice(blob: str, maker: str, readers: list[str], layer: pb.LayerParameter) -> str:
+    """The message for a top that exists already. A split of it means that the layer was to work in place."""
     if any(bottom.startswith(f"{blob}_{maker}_") for bottom in layer.bottom):
         others = " and ".join(f'"{r}"' for r in readers) or "another layer"
         return f'it computes "{blob}" in place, and {others} read "{blob}" as well; give it a top of another name.'
@@ -120,7 +121,10 @@ def _made_twice(blob: str, maker: str, readers: list[str], layer: pb.LayerParame
 
 
 def _merge_multipliers(node: Node, spec: pb.ParamSpec, owned: pb.ParamSpec, owner: str) -> None:
-    """A shared parameter has one lr_mult and one decay_mult: whichever sharer gives it, gives it for all."""
+    """Merges the multipliers of a shared parameter: it has one lr_mult and one decay_mult, which any sharer may set.
+
+    Raises LayerError if two set different values.
+    """
     for what in ("lr_mult", "decay_mult"):
         if not spec.HasField(what):
             continue
@@ -128,6 +132,6 @@ def _merge_multipliers(node: Node, spec: pb.ParamSpec, owned: pb.ParamSpec, owne
         if owned.HasField(what) and here != there:
             raise node.error(
                 f'the shared parameter "{spec.name}" has {what} {here:g} here and {there:g} in layer "{owner}"; '
-                "give it once, or the same."
+                "give it once, or give the same value."
             )
         setattr(owned, what, here)

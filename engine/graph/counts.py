@@ -1,11 +1,11 @@
-"""How many bottoms and tops a layer takes. Those of Caffe's own types are here, and of the forks' of which more is told
-without JAX; other layers of forks, and those of users, declare theirs themselves."""
+"""How many bottoms and tops a layer takes: for Caffe's own types, and for the types of forks whose shapes are computed
+without JAX. Other layers of forks, and users' own, declare it themselves."""
 
 from engine.graph.graph import Graph, Node
 from engine.proto.layer_names import BVLC
 
 Bounds = tuple[int, int | None]
-"""Least and most; None: any number."""
+"""The least and the most; None: any number."""
 
 ONE: Bounds = (1, 1)
 OTHERS: dict[str, tuple[Bounds, Bounds]] = {
@@ -44,7 +44,7 @@ OTHERS: dict[str, tuple[Bounds, Bounds]] = {
     "Split": (ONE, (1, None)),
     "WindowData": ((0, 0), (2, 2)),
 }
-"""Bottoms and tops of those that do not take one of each. R-FCN's third top of SoftmaxWithLoss and
+"""Bottoms and tops of Caffe's types that do not take exactly one of each. R-FCN's third top of SoftmaxWithLoss and
 MNC's third bottom of SigmoidCrossEntropyLoss are included."""
 
 
@@ -65,16 +65,16 @@ FORKS: dict[str, tuple[Bounds, Bounds]] = {
     "PoolingND": (ONE, (1, 2)),
     "Normalize": (ONE, (1, 2)),
 }
-"""Bottoms and tops of the forks' types that `blob_shapes` knows, and that have them in every fork."""
+"""Bottoms and tops of the forks' types that `blob_shapes` knows and that take the same numbers in every fork."""
 
 
 def of(kind: str) -> tuple[Bounds, Bounds] | None:
-    """Bottoms and tops of one of Caffe's own types and some of the forks'; None for another."""
+    """Bottoms and tops of one of Caffe's own types or of the forks' in FORKS; None for any other type."""
     return OTHERS.get(kind, (ONE, ONE)) if kind in BVLC else FORKS.get(kind)
 
 
 def check(graph: Graph) -> None:
-    """Raises LayerError for the first layer of a type known here that has too few or too many bottoms or tops."""
+    """Raises LayerError for the first layer with too few or too many bottoms or tops, if its type is known here."""
     for node in graph.nodes:
         bounds = of(node.config.type)
         if bounds:
@@ -82,12 +82,12 @@ def check(graph: Graph) -> None:
 
 
 def named_tops(node: Node) -> int:
-    """The tops of a layer of a type that is known here: a loss that names none has one."""
+    """The number of tops of a layer whose type is known here: a loss that names none has one."""
     return len(node.config.top) or (1 if node.config.type.endswith("Loss") else 0)
 
 
 def fitting(node: Node, bottoms: Bounds, tops: Bounds, named: int) -> None:
-    """Raises LayerError where there are too few or too many bottoms or tops, of which it has `named`."""
+    """Raises LayerError if a layer has too few or too many bottoms or tops; `named`: how many tops it has."""
     for what, found, (least, most) in (("bottom", len(node.config.bottom), bottoms), ("top", named, tops)):
         if found < least or (most is not None and found > most):
             raise node.error(f"it has {found} {what}s and takes {_told(least, most)}.")

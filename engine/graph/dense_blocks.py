@@ -1,5 +1,5 @@
-"""A DenseBlock: a DenseNet's convolutions in one layer. The shapes of its top and parameters, told without JAX; each
-raises LayerError where settings cannot be obeyed."""
+"""DenseBlock, a DenseNet's convolutions in one layer: the shapes of its top and parameters, computed without JAX. Each
+function raises LayerError for settings that cannot be obeyed."""
 
 from engine.graph import fits
 from engine.graph.graph import Node
@@ -8,28 +8,28 @@ Shape = tuple[int, ...]
 Params = list[tuple[str, Shape]]
 
 WIDER = 4
-"""How many times growthRate the channels of a bottleneck are (Huang et al. 2017, section 3)."""
+"""The channels of a bottleneck, as a multiple of growthRate (Huang et al. 2017, section 3)."""
 
 _FIXED = {"filter_H": 3, "filter_W": 3, "pad_h": 1, "pad_w": 1, "conv_verticalStride": 1, "conv_horizentalStride": 1}
-"""Fields that the fork has and does not read."""
+"""Fields that the fork has but ignores, with the values that it uses."""
 
 
 def top(node: Node, x: Shape) -> Shape:
-    """x's shape, with growthRate channels more for each of numTransition convolutions."""
+    """The top: like x, with growthRate more channels for each of numTransition convolutions."""
     p = node.config.denseblock_param
     fits.planes(node, x)
     if p.numTransition < 1 or p.growthRate < 1:
         raise node.error(f"numTransition is {p.numTransition} and growthRate {p.growthRate}; both must be 1 or more.")
     for name, value in _FIXED.items():
         if getattr(p, name) != value:
-            raise node.error(f"{name} is {getattr(p, name)}; its fork computes {value} whatever is asked for.")
+            raise node.error(f"{name} is {getattr(p, name)}; its fork uses {value} whatever is given.")
     if not 0 <= p.dropout_amount < 1:
         raise node.error(f"dropout_amount {p.dropout_amount:g} is not a probability from 0 to below 1.")
     return x[0], x[1] + p.numTransition * p.growthRate, *x[2:]
 
 
 def params(node: Node, x: Shape) -> Params:
-    """All of one kind, transition by transition, and then the next."""
+    """The parameters: all of one kind, transition by transition, then all of the next kind."""
     p = node.config.denseblock_param
     top(node, x)
     numbers = range(p.numTransition)

@@ -1,5 +1,5 @@
-"""SSD's heads, MultiBoxLoss and DetectionOutput: their settings, and as many offsets and scores as there are priors and
-classes. Told without JAX; each raises LayerError where these do not fit."""
+"""Checks of SSD's heads, MultiBoxLoss and DetectionOutput, without JAX: their settings, and whether the numbers of
+offsets and scores match those of priors and classes. Each function raises LayerError if these do not fit."""
 
 from collections.abc import Sequence
 from math import prod
@@ -13,7 +13,7 @@ Shape = tuple[int, ...]
 
 
 class Answers(NamedTuple):
-    """A bottom of a head: its place, its shape, how many values it has for each prior, and what these are."""
+    """A bottom of a head: its index, its shape, how many values it needs for each prior, and what these are."""
 
     bottom: int
     shape: Shape
@@ -22,7 +22,7 @@ class Answers(NamedTuple):
 
 
 def priors(node: Node, shape: Shape, classes: int, answers: Sequence[Answers]) -> int:
-    """How many there are, by the shape of the third bottom; all bottoms answer to each."""
+    """The number of priors, from the shape of the third bottom. All `answers` must have values for each of them."""
     if len(shape) != 3 or shape[2] % 4 or prod(shape) != 2 * shape[2]:
         raise node.error(f"{node.bottom(2)} has shape {list(shape)}; priors are (1, 2, 4 times their number).")
     number, items = shape[2] // 4, answers[0].shape[:1] or (1,)
@@ -36,7 +36,7 @@ def priors(node: Node, shape: Shape, classes: int, answers: Sequence[Answers]) -
 
 
 def learned(node: Node, loc: Shape, conf: Shape, prior: Shape, truth: Shape) -> int:
-    """How many priors a MultiBoxLoss, or MultiBoxFocalLoss, has."""
+    """The number of priors of a MultiBoxLoss or MultiBoxFocalLoss."""
     p = loss_settings(node)
     predictions.focus(node)
     predictions.same_items(node, (loc, conf))
@@ -51,7 +51,7 @@ def learned(node: Node, loc: Shape, conf: Shape, prior: Shape, truth: Shape) -> 
 
 
 def loss_settings(node: Node) -> pb.MultiBoxLossParameter:
-    """Those of a MultiBoxLoss, which do not contradict each other."""
+    """The settings of a MultiBoxLoss, checked for contradictions."""
     p = node.config.multibox_loss_param
     if not p.num_classes:
         raise node.error("multibox_loss_param needs num_classes of 1 or more.")
@@ -77,13 +77,13 @@ def loss_settings(node: Node) -> pb.MultiBoxLossParameter:
         raise node.error(f"sample_size is {p.sample_size}; it must be 1 or more.")
     if p.ignore_difficult_gt:
         raise node.error(
-            "ignore_difficult_gt, of NVIDIA's fork, is not there; use_difficult_gt: false leaves them out."
+            "ignore_difficult_gt, of NVIDIA's fork, is not supported; use_difficult_gt: false leaves such boxes out."
         )
     return p
 
 
 def found(node: Node, loc: Shape, conf: Shape, prior: Shape, *refined: Shape) -> int:
-    """How many priors a DetectionOutput has; `refined`: RefineDet's further bottoms."""
+    """The number of priors of a DetectionOutput; `refined`: RefineDet's additional bottoms."""
     p = output_settings(node)
     answers = [
         Answers(0, loc, values(node) * (1 if p.share_location else p.num_classes), "offsets"),
@@ -94,14 +94,14 @@ def found(node: Node, loc: Shape, conf: Shape, prior: Shape, *refined: Shape) ->
 
 
 def values(node: Node) -> int:
-    """How many numbers say where a DetectionOutput's box lies: 4, and 8 of a polygon's corners or 5 of a rotated box
-    (TextBoxes++)."""
+    """How many numbers describe a box of a DetectionOutput: 4, and in TextBoxes++ another 8 for a polygon's corners or
+    5 for a rotated box."""
     p = node.config.detection_output_param
     return (12 if p.use_polygon else 9) if p.HasField("use_polygon") else 4
 
 
 def output_settings(node: Node) -> pb.DetectionOutputParameter:
-    """Those of a DetectionOutput, which can be obeyed."""
+    """The settings of a DetectionOutput, checked for what cannot be computed."""
     p = node.config.detection_output_param
     nms = p.nms_param
     if not p.num_classes:
@@ -109,7 +109,7 @@ def output_settings(node: Node) -> pb.DetectionOutputParameter:
     if p.share_location and p.background_label_id == -1:
         raise node.error(
             "background_label_id is −1 and the locations are shared, which its fork cannot compute. Give the "
-            "number of a class that there is not, such as num_classes."
+            "number of a class that does not exist, such as num_classes."
         )
     if p.HasField("use_polygon") and (p.code_type != pb.PriorBoxParameter.CENTER_SIZE or p.variance_encoded_in_target):
         raise node.error(
@@ -119,7 +119,7 @@ def output_settings(node: Node) -> pb.DetectionOutputParameter:
     if nms.nms_threshold < 0:
         raise node.error(f"nms_threshold is {nms.nms_threshold:g}; it must be 0 or more.")
     if nms.soft_nms:
-        raise node.error("soft_nms: true is of a fork (jolibrain/caffe) and not obeyed here. Delete it.")
+        raise node.error("soft_nms: true, of the fork jolibrain/caffe, is not supported. Delete it.")
     if not 0 < nms.eta <= 1:
         raise node.error(f"eta is {nms.eta:g}; it must be above 0 and 1 at most.")
     return p

@@ -1,5 +1,5 @@
-"""What a layer's settings and the shapes of its bottoms must be, told without JAX: to the layers and to who asks before
-a job is sent. Each raises LayerError where it is not so."""
+"""Checks of a layer's settings and of the shapes of its bottoms, without JAX: used by the layers, and before a job is
+sent. Each function raises LayerError if its condition is not met."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -16,13 +16,13 @@ FILLERS = ("constant", "uniform", "gaussian", "positive_unitball", "xavier", "ms
 
 
 def numbers(node: Node) -> None:
-    """Settings of which each is a number: NaN is neither above a bound nor below it. Arrays of a model may hold it."""
+    """No setting is NaN, which no comparison with a bound would catch. The arrays of a model may contain it."""
     for name in _not_numbers(node.config):
-        raise node.error(f"{name} is nan, which is no number.")
+        raise node.error(f"{name} is nan, which is not a number.")
 
 
 def _not_numbers(settings: Message) -> Iterator[str]:
-    """The fields that are NaN, as block.field."""
+    """The names of the fields that are NaN, as block.field."""
     for field, value in settings.ListFields():
         values = value if field.is_repeated else [value]
         if field.message_type is not None and field.name != "blobs":
@@ -33,34 +33,34 @@ def _not_numbers(settings: Message) -> Iterator[str]:
 
 
 def channels(node: Node, x: Shape) -> int:
-    """How many channels the first bottom has: (N, C, …)."""
+    """The first bottom has channels: (N, C, …). Returns their number."""
     if len(x) < 2:
         raise node.error(f"{node.bottom(0)} has shape {list(x)}; 2 axes or more are needed: num, channels.")
     return x[1]
 
 
 def planes(node: Node, x: Shape, bottom: int = 0) -> None:
-    """A bottom of shape x has rows and columns: (N, C, H, W)."""
+    """A bottom of shape x has four axes: (N, C, H, W)."""
     if len(x) != 4:
         raise node.error(f"{node.bottom(bottom)} has shape {list(x)}; 4 axes are needed: num, channels, height, width.")
 
 
 def batch_size(node: Node, size: int) -> int:
-    """The records of a batch: 1 or more."""
+    """The batch size is 1 or more. Returns it."""
     if not size:
         raise node.error("batch_size is 0 or not given; 1 or more is needed.")
     return size
 
 
 def outputs(node: Node, block: str, num_output: int) -> int:
-    """The outputs that the settings `block` gives a layer: 1 or more."""
+    """The num_output in the settings `block` is 1 or more. Returns it."""
     if not num_output:
         raise node.error(f"{block} needs num_output of 1 or more.")
     return num_output
 
 
 def groups(node: Node, channels: int, num_output: int, group: int) -> int:
-    """The groups into which a convolution's channels and outputs are split."""
+    """A convolution's channels and outputs can be split into `group` groups. Returns `group`."""
     if not group:
         raise node.error("group is 0; it must be 1 or more.")
     if channels % group:
@@ -71,13 +71,13 @@ def groups(node: Node, channels: int, num_output: int, group: int) -> int:
 
 
 def filler(node: Node, asked: pb.FillerParameter, shape: Shape) -> None:
-    """A filler that there is, and that fits a parameter of this shape."""
+    """The filler exists, and fits a parameter of this shape."""
     if said := wrong_filler(asked, shape):
         raise node.error(said)
 
 
 def wrong_filler(asked: pb.FillerParameter, shape: Shape) -> str | None:
-    """What is wrong with a filler of a parameter of this shape; None where nothing is."""
+    """What is wrong with a filler for a parameter of this shape; None if nothing is."""
     if asked.type not in FILLERS:
         meant = suggest.did_you_mean(asked.type, FILLERS)
         return f'unknown filler type "{asked.type}"; there are {", ".join(FILLERS)}.{meant}'
@@ -91,13 +91,13 @@ def wrong_filler(asked: pb.FillerParameter, shape: Shape) -> str | None:
 
 
 def not_in_place(node: Node) -> None:
-    """A layer that Caffe does not compute in place."""
+    """The layer does not work in place, for types that cannot in Caffe."""
     if node.config.bottom[0] in node.config.top:
         raise node.error(f'it cannot be computed in place: give its top another name than "{node.config.bottom[0]}".')
 
 
 def alike(node: Node, shapes: Sequence[Shape]) -> Shape:
-    """The one shape of all bottoms."""
+    """All bottoms have the same shape. Returns it."""
     for i, x in enumerate(shapes):
         if x != shapes[0]:
             raise node.error(f"{_beside_first(node, i, shapes)}; they must be the same.")
@@ -105,7 +105,7 @@ def alike(node: Node, shapes: Sequence[Shape]) -> Shape:
 
 
 def combined(node: Node, shapes: Sequence[Shape]) -> Shape:
-    """The one shape of an Eltwise's bottoms, which have one coeff each or none."""
+    """An Eltwise's bottoms have the same shape, and one coeff each or none. Returns the shape."""
     p, shape = node.config.eltwise_param, alike(node, shapes)
     if p.coeff and p.operation != p.SUM:
         raise node.error(f"coeff is for operation SUM, not for {p.EltwiseOp.Name(p.operation)}.")
@@ -115,10 +115,10 @@ def combined(node: Node, shapes: Sequence[Shape]) -> Shape:
 
 
 def added(node: Node, a: Shape, x: Shape, y: Shape) -> Shape:
-    """The shape of an Axpy's top: x's and y's, of which `a` has one value an item and channel."""
+    """An Axpy's x and y have the same shape, and `a` one value per item and channel. Returns the shape of the top."""
     if len(x) < 2 or a[:2] != x[:2] or prod(a[2:]) != 1:
         raise node.error(
-            f"{node.bottom(0)} has shape {list(a)} and {node.bottom(1)} {list(x)}; the first must be one value an "
+            f"{node.bottom(0)} has shape {list(a)} and {node.bottom(1)} {list(x)}; the first must have one value per "
             "item and channel of the second."
         )
     if x != y:
@@ -127,8 +127,8 @@ def added(node: Node, a: Shape, x: Shape, y: Shape) -> Shape:
 
 
 def place(node: Node, what: str, bottoms: Sequence[Shape], axis: int, num_axes: int) -> tuple[int, Shape]:
-    """Where the operand `what` of a Scale or Bias lies along the first bottom, and its shape: that of a second bottom,
-    or of the `num_axes` axes from `axis` on. A scalar fits any."""
+    """The operand `what` of a Scale or Bias fits the first bottom. Returns the axis at which it begins there, and its
+    shape: that of the second bottom, or of the `num_axes` axes from `axis` on. A scalar always fits."""
     x, *operand = bottoms
     if operand:
         (shape,) = operand
@@ -151,28 +151,28 @@ def place(node: Node, what: str, bottoms: Sequence[Shape], axis: int, num_axes: 
 
 
 def loss_weights(node: Node, tops: int) -> list[float]:
-    """The loss weights that a layer of so many tops is given: one a top, or none."""
+    """A layer with so many tops has one loss weight per top, or none. Returns them."""
     weights = list(node.config.loss_weight)
     if weights and len(weights) != tops:
-        raise node.error(f"{len(weights)} loss_weight for {tops} tops; give one a top, or none.")
+        raise node.error(f"{len(weights)} loss_weight for {tops} tops; give one per top, or none.")
     return weights
 
 
 def made(node: Node, tops: int, named: int) -> None:
-    """As many tops as a layer makes."""
+    """As many tops are named as the layer makes."""
     if tops != named:
         raise node.error(f"it makes {tops} tops and {named} are named.")
 
 
 def param_blocks(node: Node, params: int) -> None:
-    """No more `param` blocks than the layer has parameters."""
+    """There are no more `param` blocks than the layer has parameters."""
     if len(node.config.param) > params:
         raise node.error(f"it has {params} parameters and {len(node.config.param)} param blocks.")
 
 
 def shared(node: Node, i: int, name: str, shape: Shape, owner: str, there: Shape) -> None:
-    """The same shape of the i-th parameter, called `name`, here and in the layer `owner`; as many values would do where
-    it is shared with share_mode: PERMISSIVE."""
+    """The i-th parameter, called `name`, has the same shape here and in the layer `owner`; with share_mode: PERMISSIVE
+    the same number of values is enough."""
     spec = node.config.param[i]
     permissive = spec.share_mode == pb.ParamSpec.PERMISSIVE
     if (prod(there) != prod(shape)) if permissive else (there != shape):
@@ -183,7 +183,7 @@ def shared(node: Node, i: int, name: str, shape: Shape, owner: str, there: Shape
 
 
 def joined(node: Node, shapes: Sequence[Shape]) -> tuple[int, Shape]:
-    """The axis along which a Concat lays its bottoms one after the other, and the shape that this makes."""
+    """A Concat's bottoms can be concatenated. Returns the axis, and the shape of the top."""
     a = _axis(node, node.config.concat_param, "concat_dim", shapes[0])
     for i, x in enumerate(shapes):
         if len(x) != len(shapes[0]) or x[:a] + x[a + 1 :] != shapes[0][:a] + shapes[0][a + 1 :]:
@@ -192,7 +192,8 @@ def joined(node: Node, shapes: Sequence[Shape]) -> tuple[int, Shape]:
 
 
 def cut(node: Node, x: Shape) -> tuple[int, list[int], list[Shape]]:
-    """The axis along which a Slice cuts its bottom, where it does, and the shapes of the parts."""
+    """A Slice's bottom can be cut as asked. Returns the axis, the points at which it is cut, and the shapes of the
+    parts."""
     p, parts = node.config.slice_param, len(node.config.top)
     axis = _axis(node, p, "slice_dim", x)
     size, found = x[axis], f"{node.bottom(0)} of shape {list(x)} along axis {axis}"
@@ -208,7 +209,7 @@ def cut(node: Node, x: Shape) -> tuple[int, list[int], list[Shape]]:
 
 
 def _axis(node: Node, param: pb.ConcatParameter | pb.SliceParameter, old: str, x: Shape) -> int:
-    """`axis`, or its old name (`concat_dim`, `slice_dim`), which counts from the front only."""
+    """The axis given by `axis`, or by the field's old name (`concat_dim`, `slice_dim`), which cannot be negative."""
     if not param.HasField(old):
         return node.canonical_axis(param.axis, x)
     if param.HasField("axis"):

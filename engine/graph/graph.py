@@ -1,4 +1,4 @@
-"""What a graph is: its layers in order, the versions of the blobs between them, and where each layer was written."""
+"""The graph: its layers in order, the versions of the blobs between them, and where in a file each layer is written."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,9 +18,9 @@ class Value:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a layer was written: the `occurrence`-th of its name in `path`. Its line is looked up only for an error.
+    """Where a layer is written: the `occurrence`-th of its name in `path`. Its line is looked up only for an error.
 
-    `bottoms`: their names there, which errors use; splits give a layer others.
+    `bottoms`: their names in the file, which errors use; splits rename them.
     """
 
     path: str | None
@@ -29,7 +29,7 @@ class Origin:
     bottoms: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """`FILE:LINE: `, `FILE: ` where the line cannot be told, or nothing for a net that came from no file."""
+        """`FILE:LINE: `; `FILE: ` if the line is unknown; empty for a net that is not from a file."""
         if self.path is None:
             return ""
         lines = [line for name, line in text.layer_lines(self.path) if name == self.name]
@@ -40,8 +40,8 @@ class Origin:
 class Node:
     """A layer and its place in the net.
 
-    `owners[i]` names the parameter (node, index) that the i-th `param` of this layer shares; it is absent for its own.
-    `beside`: the types of all the net's layers.
+    `owners[i]`: the parameter (node, index) that the i-th `param` of this layer shares; absent if the parameter is the
+    layer's own. `beside`: the types of all layers in the net.
     """
 
     config: pb.LayerParameter
@@ -57,11 +57,14 @@ class Node:
 
     @property
     def shown(self) -> str:
-        """How messages name it: its name and its type."""
+        """The layer as messages name it: its name and its type."""
         return f'layer "{self.config.name}" ({self.config.type})'
 
     def canonical_axis(self, axis: int, shape: tuple[int, ...], what: str = "axis") -> int:
-        """`axis` of a bottom of this shape counted from the front; negative ones count from the end."""
+        """`axis` of a bottom of this shape, counted from the front; a negative `axis` counts from the end.
+
+        Raises LayerError if there is no such axis.
+        """
         if not -len(shape) <= axis < len(shape):
             raise self.error(
                 f"{what} {axis} is not one of its bottom of shape {list(shape)}; it has {len(shape)} axes."
@@ -69,7 +72,7 @@ class Node:
         return axis % len(shape)
 
     def bottom(self, index: int) -> str:
-        """How messages name a bottom: `bottom "conv1"`, as in the file."""
+        """A bottom as messages name it, with its name in the file: `bottom "conv1"`."""
         return f'bottom "{self.origin.bottoms[index]}"'
 
     def error(self, message: str) -> LayerError:
@@ -78,14 +81,14 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """The layers of one phase in the order of the file, splits included."""
+    """The layers of one phase in the order of the file, including splits."""
 
     param: pb.NetParameter
     nodes: tuple[Node, ...]
 
     @cached_property
     def outputs(self) -> tuple[str, ...]:
-        """The blobs that no layer reads, in Caffe's order: by name."""
+        """The blobs that no layer reads, sorted by name as in Caffe."""
         open_blobs: set[str] = set()
         for node in self.nodes:
             open_blobs -= {v.blob for v in node.bottoms}

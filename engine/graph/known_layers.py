@@ -1,4 +1,4 @@
-"""Whether there are the layers that a graph asks for, told without JAX: a laptop can refuse them too."""
+"""Checks that the engine has the layers of a graph. Needs no JAX, so that a laptop can refuse a net too."""
 
 from collections.abc import Collection
 
@@ -9,10 +9,10 @@ from engine.proto import layer_names
 
 
 def check(graph: Graph, there: Collection[str] | None = None) -> None:
-    """Raises LayerError for what is not there: a line for each type, and for each field of a fork, where it is first;
-    and for a setting that is NaN.
+    """Raises LayerError for layers that the engine lacks: one line for each type, and for each field of a fork, at its
+    first use. Also raises it for a setting that is NaN.
 
-    there: the types that there are, if not `layer_names.known`.
+    there: the available types, if not those of `layer_names.known`.
     """
     for node in graph.nodes:
         fits.numbers(node)

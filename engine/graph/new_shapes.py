@@ -1,4 +1,4 @@
-"""Layers that give their bottom's values another shape or order, or repeat them: what comes of it, told without JAX."""
+"""The shapes of layers that reshape, permute or repeat their bottom's values, computed without JAX."""
 
 from math import prod
 
@@ -9,9 +9,10 @@ Shape = tuple[int, ...]
 
 
 def flattened(node: Node, x: Shape) -> Shape:
-    """x with the axes from `axis` to `end_axis`, both included, as one: one of 1 where `end_axis` lies just before.
+    """x with the axes from `axis` to `end_axis`, inclusive, merged into one; if `end_axis` is just before `axis`, a new
+    axis of size 1 is inserted there.
 
-    Raises LayerError where there are none such.
+    Raises LayerError if there are no such axes.
     """
     p = node.config.flatten_param
     fits.not_in_place(node)
@@ -22,15 +23,17 @@ def flattened(node: Node, x: Shape) -> Shape:
 
 
 def reshaped(node: Node, x: Shape) -> Shape:
-    """x with `shape` in place of the `num_axes` axes from `axis` on: a 0 keeps the bottom's dim, one −1 takes the rest.
+    """x with `shape` in place of the `num_axes` axes from `axis` on: 0 keeps the bottom's dim, a single −1 is inferred.
 
-    Raises LayerError where there are no such axes, and where the values do not fit.
+    Raises LayerError if there are no such axes, and if the values do not fit.
     """
     p = node.config.reshape_param
     fits.not_in_place(node)
     first = p.axis if p.axis >= 0 else len(x) + 1 + p.axis
     if not 0 <= first <= len(x):
-        raise node.error(f"axis {p.axis} is none of {node.bottom(0)} of shape {list(x)}, nor right behind its last.")
+        raise node.error(
+            f"axis {p.axis} is not one of {node.bottom(0)} of shape {list(x)}, nor the one after its last."
+        )
     last = len(x) if p.num_axes == -1 else first + p.num_axes
     if not first <= last <= len(x):
         raise node.error(
@@ -45,14 +48,14 @@ def reshaped(node: Node, x: Shape) -> Shape:
         new[new.index(-1)] = prod(x) // known
     shape = (*x[:first], *new, *x[last:])
     if prod(shape) != prod(x):
-        raise node.error(f"{_told(node, x)}: {prod(x)} values do not fit {list(shape)}, {prod(shape)}.")
+        raise node.error(f"{_told(node, x)}: {prod(x)} values do not fit {list(shape)}, which has {prod(shape)}.")
     return shape
 
 
 def permuted(node: Node, x: Shape) -> Shape:
-    """The axes of x in the order of a Permute's top, or a Transpose's: those named first.
+    """The axes of x in their order in the top of a Permute or Transpose: first those named, then the rest.
 
-    Raises LayerError where it names one that there is not, or one twice; and for a Transpose that names not all.
+    Raises LayerError for an axis that does not exist or is named twice, and for a Transpose that does not name all.
     """
     permutes = node.config.type == "Permute"
     order = tuple(node.config.permute_param.order if permutes else node.config.transpose_param.dim)
@@ -67,7 +70,10 @@ def permuted(node: Node, x: Shape) -> Shape:
 
 
 def squeezed(node: Node, x: Shape) -> Shape:
-    """x without the axes of length 1 that a Squeeze names, or all. Raises LayerError where one is longer."""
+    """x without the axes of length 1 that a Squeeze names, or without all such axes if it names none.
+
+    Raises LayerError if a named axis is longer.
+    """
     given = [node.canonical_axis(axis, x) for axis in node.config.squeeze_param.axis]
     for axis in given:
         if x[axis] != 1:
@@ -77,7 +83,7 @@ def squeezed(node: Node, x: Shape) -> Shape:
 
 
 def tiled(node: Node, x: Shape) -> tuple[int, Shape]:
-    """The axis along which a Tile repeats x, and the shape that comes of it. Raises LayerError for no tiles."""
+    """The axis along which a Tile repeats x, and the resulting shape. Raises LayerError if tiles is below 1."""
     p = node.config.tile_param
     axis = node.canonical_axis(p.axis, x)
     if p.tiles < 1:
@@ -89,7 +95,7 @@ def _kept(node: Node, x: Shape, first: int) -> list[int]:
     """The dims of `shape` with each 0 replaced by the bottom's."""
     dims = list(node.config.reshape_param.shape.dim)
     if dims.count(-1) > 1 or min(dims, default=0) < -1:
-        raise node.error(f"{_told(node, x)}: a dim is 0 or more, and one at most is −1.")
+        raise node.error(f"{_told(node, x)}: each dim must be 0 or more, except one that may be −1.")
     for i, d in enumerate(dims):
         if d == 0 and first + i >= len(x):
             raise node.error(f"{_told(node, x)}: dim {i} is 0, but there is no axis {first + i} to keep.")

@@ -1,5 +1,5 @@
-"""Normalisations of forks, of which several have one name: which of them a layer is, and the shapes of its tops and
-parameters. Told without JAX; each raises LayerError where settings do not fit the bottom."""
+"""Normalisation layers of forks, of which several share a name: which of them a layer is, and the shapes of its tops
+and parameters. Computed without JAX; each function raises LayerError if the settings do not fit the bottom."""
 
 from engine.graph import fits
 from engine.graph.graph import Node
@@ -10,7 +10,7 @@ Params = list[tuple[str, Shape]]
 
 
 def of_nvidia(p: pb.BatchNormParameter) -> bool:
-    """Whether a BatchNorm is NVIDIA's layer of that name, which has other parameters."""
+    """Whether a BatchNorm is NVIDIA's layer of that name, whose parameters differ."""
     return p.scale_bias or p.HasField("scale_filler") or p.HasField("bias_filler")
 
 
@@ -21,12 +21,12 @@ def of_segnet(config: pb.LayerParameter) -> bool:
 
 
 def of_faces(config: pb.LayerParameter) -> bool:
-    """Whether a Normalize is that of face nets, and not SSD's."""
+    """Whether a Normalize is the one of face nets, and not SSD's."""
     return config.HasField("normalize_param") or len(config.top) == 2
 
 
 def by_batch(node: Node, x: Shape) -> list[Shape]:
-    """The tops of a BN: SegNet's gives the batch's mean and variance too."""
+    """The tops of a BN: SegNet's also returns the batch's mean and variance."""
     shape, p = (1, fits.channels(node, x), 1, 1), node.config.bn_param
     if of_segnet(node.config) and p.bn_mode != p.LEARN and len(node.config.top) > 1:
         raise node.error("with bn_mode: INFERENCE it has no mean and variance to give; leave one top.")
@@ -35,20 +35,21 @@ def by_batch(node: Node, x: Shape) -> list[Shape]:
 
 
 def by_batch_params(node: Node, x: Shape) -> Params:
-    """Of a BN."""
+    """The parameters of a BN."""
     shape = (1, fits.channels(node, x), 1, 1)
     names = ("scale", "shift") if of_segnet(node.config) else ("slope", "bias", "mean", "variance")
     return [(name, shape) for name in names]
 
 
 def nvidia_params(node: Node, x: Shape) -> Params:
-    """Of NVIDIA's BatchNorm."""
+    """The parameters of NVIDIA's BatchNorm."""
     shape: Shape = (fits.channels(node, x),)
     return [*((name, shape) for name in ("scale", "bias", "mean", "variance")), ("number of iterations", (1,))]
 
 
 def of_four_axes(x: Shape) -> Shape:
-    """The shape of a top that Caffe gives num, channels, height, width: x's, with axes of 1 behind to be 4 at least."""
+    """x's shape, extended to at least 4 axes with trailing ones: for tops that Caffe shapes by num, channels, height,
+    width."""
     return (*x, *(1,) * (4 - len(x)))
 
 
@@ -60,7 +61,7 @@ def of_unit_length(node: Node, x: Shape) -> Shape:
 
 
 def to_length(node: Node, x: Shape) -> list[Shape]:
-    """The tops of a Normalize: face nets' has four axes, and may give the lengths too."""
+    """The tops of a Normalize: that of face nets has four axes, and may also return the norms."""
     if not of_faces(node.config):
         fits.channels(node, x)
         return [x]
@@ -75,7 +76,7 @@ def to_length(node: Node, x: Shape) -> list[Shape]:
 
 
 def to_length_params(node: Node, x: Shape) -> Params:
-    """Of a Normalize: SSD's learns a scale."""
+    """The parameters of a Normalize: SSD's learns a scale."""
     if of_faces(node.config):
         return []
     return [("scale", () if node.config.norm_param.channel_shared else (fits.channels(node, x),))]

@@ -1,4 +1,4 @@
-"""How large the parameters of layers are, told without JAX for the layers that most nets are made of."""
+"""Computes the shapes of layers' parameters without JAX, for the layers that most nets consist of."""
 
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
@@ -15,11 +15,11 @@ CONVOLUTIONS = frozenset({"Convolution", "DepthwiseConvolution", "ConvolutionDep
 Weighted = pb.ConvolutionParameter | pb.InnerProductParameter | pb.EmbedParameter
 
 Params = list[tuple[str, Shape]]
-"""What each of a layer's parameters is called, and its shape."""
+"""The name and the shape of each of a layer's parameters."""
 
 
 def of(node: Node, bottoms: Sequence[Shape]) -> Params:
-    """The parameters of a layer whose tops' shapes are known, for bottoms of these shapes.
+    """The parameters of a layer, for bottoms of these shapes; empty for a type that is not in OF.
 
     Raises LayerError for settings that do not fit the bottoms.
     """
@@ -27,7 +27,8 @@ def of(node: Node, bottoms: Sequence[Shape]) -> Params:
 
 
 class Kernels(NamedTuple):
-    """The outputs of a convolution, its groups, and the shape of its weights: (from, to / group, *kernel)."""
+    """A convolution's number of outputs, its groups, and the shape of its weights: (outputs, channels / group,
+    *kernel), with outputs and channels swapped for a deconvolution."""
 
     outputs: int
     group: int
@@ -37,7 +38,7 @@ class Kernels(NamedTuple):
 def kernels(
     node: Node, p: pb.ConvolutionParameter | pb.DeformableConvolutionParameter, channels: int, kernel: Shape
 ) -> Kernels:
-    """What `p` makes of a kernel over so many channels. Raises LayerError where these do not fit the groups."""
+    """The weights that `p` asks for, for bottoms with so many channels. Raises LayerError if group does not fit."""
     depthwise = node.config.type == "ConvolutionDepthwise"
     outputs = fits.outputs(node, "convolution_param", channels if depthwise else p.num_output)
     group = fits.groups(node, channels, outputs, channels if depthwise else p.group)
@@ -53,7 +54,7 @@ def _inner_product(node: Node, bottoms: Sequence[Shape]) -> Params:
 
 
 def weighted(node: Node, p: Weighted, weight: Shape, outputs: int) -> Params:
-    """Weights of this shape, and with `bias_term` one bias an output. Raises LayerError for fillers that do not fit."""
+    """Weights of this shape, and with `bias_term` a bias per output. Raises LayerError for fillers that do not fit."""
     fits.filler(node, p.weight_filler, weight)
     if p.bias_term:
         fits.filler(node, p.bias_filler, (outputs,))
@@ -101,4 +102,4 @@ OF: Mapping[str, Callable[[Node, Sequence[Shape]], Params]] = {
     "BN": lambda node, bottoms: normalized.by_batch_params(node, bottoms[0]),
     "Normalize": lambda node, bottoms: normalized.to_length_params(node, bottoms[0]),
 }
-"""The layers with parameters, each with what tells them; of convolutions `blob_shapes` tells them with the tops."""
+"""Functions for the parameters of layers, by type. For convolutions `blob_shapes` computes them along with the tops."""

@@ -1,5 +1,5 @@
-"""Layers that pick values of their bottom or sum them up: the shapes that come of it, told without JAX. Each raises
-LayerError where settings do not fit the bottoms."""
+"""The shapes of layers that pick or sum up values of their bottom, computed without JAX. Each function raises
+LayerError if the settings do not fit the bottoms."""
 
 from math import prod
 from typing import NamedTuple
@@ -11,14 +11,14 @@ Shape = tuple[int, ...]
 
 
 class Largest(NamedTuple):
-    """What an ArgMax gives: along which axis, None for whole items, and the top's shape."""
+    """An ArgMax: the axis along which it works (None: over whole items), and the top's shape."""
 
     axis: int | None
     shape: Shape
 
 
 def largest(node: Node, x: Shape) -> Largest:
-    """The `top_k` of an ArgMax, of all of an item or along an axis."""
+    """The axis and top of an ArgMax, which takes the `top_k` largest values of each item or along an axis."""
     p = node.config.argmax_param
     if not x:
         raise node.error(f"{node.bottom(0)} is a scalar; 1 axis or more is needed.")
@@ -32,14 +32,14 @@ def largest(node: Node, x: Shape) -> Largest:
 
 
 def cropped(node: Node, x: Shape, like: Shape) -> tuple[Shape, Shape]:
-    """Where the part of x begins and ends that a Crop takes: of the sizes of `like` along the axes from `axis` on."""
+    """The start and end (exclusive) of the part of x that a Crop takes, which is as large as `like` from `axis` on."""
     p = node.config.crop_param
     axis = node.canonical_axis(p.axis, x)
     axes = len(x) - axis
     if len(p.offset) not in (0, 1, axes):
         raise node.error(
             f"{len(p.offset)} offsets for the {axes} axes of {node.bottom(0)} from axis {axis} on; "
-            "give none, one for all, or one an axis."
+            "give none, one for all, or one per axis."
         )
     if len(like) < len(x):
         raise node.error(
@@ -51,18 +51,18 @@ def cropped(node: Node, x: Shape, like: Shape) -> tuple[Shape, Shape]:
     for i, (end, size) in enumerate(zip(stop, x, strict=True)):
         if end > size:
             raise node.error(
-                f"along axis {i}, {like[i]} from offset {start[i]} on end behind {node.bottom(0)}, which has {size}."
+                f"along axis {i}, {like[i]} from offset {start[i]} on goes beyond {node.bottom(0)}, which has {size}."
             )
     return start, stop
 
 
 def reduced(node: Node, x: Shape) -> int:
-    """The first of the axes that a Reduction sums up."""
+    """The first of the axes that a Reduction reduces."""
     return node.canonical_axis(node.config.reduction_param.axis, x)
 
 
 def embedded(node: Node) -> tuple[int, int]:
-    """The rows of an Embed's weights and their length."""
+    """The number of rows of an Embed's weights, and their length."""
     p = node.config.embed_param
     if not p.num_output or not p.input_dim:
         raise node.error("embed_param needs input_dim and num_output of 1 or more.")
@@ -70,13 +70,13 @@ def embedded(node: Node) -> tuple[int, int]:
 
 
 def reindexed(node: Node, x: Shape, numbers: Shape) -> Shape:
-    """Of the rows of x that a BatchReindex picks."""
+    """The top of a BatchReindex: the rows of x that it picks."""
     if not x or len(numbers) != 1:
-        raise node.error(f"{node.bottom(1)} of shape {list(numbers)} must be one row number after another: one axis.")
+        raise node.error(f"{node.bottom(1)} of shape {list(numbers)} must be a list of row numbers, with one axis.")
     return (*numbers, *x[1:])
 
 
 def normed(node: Node, x: Shape) -> Shape:
-    """Of a ChannelNorm: one value in place of the channels."""
+    """The top of a ChannelNorm: one value in place of the channels."""
     fits.channels(node, x)
     return (x[0], 1, *x[2:])

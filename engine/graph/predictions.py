@@ -1,4 +1,4 @@
-"""Predictions and what they are judged by: as many labels, or values, as there must be. Told without JAX."""
+"""Checks, without JAX, that predictions come with matching numbers of labels or target values."""
 
 from collections.abc import Sequence
 from math import prod
@@ -10,8 +10,8 @@ Shape = tuple[int, ...]
 
 
 class Classes(NamedTuple):
-    """Where the classes of predictions (d0, …, C, …, dn) lie: along `axis`, with `outer` = d0 · … before it and `inner`
-    = … · dn behind it."""
+    """The layout of predictions (d0, …, C, …, dn): `number` = C classes along `axis`, `outer` = d0 · … before it, and
+    `inner` = … · dn after it."""
 
     axis: int
     outer: int
@@ -20,7 +20,7 @@ class Classes(NamedTuple):
 
 
 def classes(node: Node, x: Shape, labels: Shape, axis: int) -> Classes:
-    """Where the classes of x lie. Raises LayerError where there are none, or not one label a prediction."""
+    """The layout of the classes in x. Raises LayerError if there are none, or not one label per prediction."""
     a = node.canonical_axis(axis, x)
     made = Classes(a, prod(x[:a]), x[a], prod(x[a + 1 :]))
     if not made.number:
@@ -28,14 +28,14 @@ def classes(node: Node, x: Shape, labels: Shape, axis: int) -> Classes:
     if prod(labels) != made.outer * made.inner:
         raise node.error(
             f"{node.bottom(1)} of shape {list(labels)} has {prod(labels)} labels and {node.bottom(0)} of shape "
-            f"{list(x)} has {made.outer * made.inner} predictions of {made.number} classes along axis {a}; they must "
-            "be as many."
+            f"{list(x)} has {made.outer * made.inner} predictions of {made.number} classes along axis {a}; the numbers "
+            "must be equal."
         )
     return made
 
 
 def focus(node: Node) -> float:
-    """The gamma of a focal loss: 0 or more."""
+    """The gamma of a focal loss. Raises LayerError if it is negative."""
     gamma = node.config.focal_loss_param.gamma
     if gamma < 0:
         raise node.error(f"gamma is {gamma:g}; it must be 0 or more.")
@@ -43,14 +43,14 @@ def focus(node: Node) -> float:
 
 
 def top_k(node: Node, asked: int, of: int) -> int:
-    """How many of a prediction's `of` classes are looked at: 1 or more, and no more than there are."""
+    """`asked`, how many of a prediction's `of` classes count. Raises LayerError unless it is 1 to `of`."""
     if not 1 <= asked <= of:
         raise node.error(f"top_k {asked} is not 1 to {of}, the number of classes of {node.bottom(0)}.")
     return asked
 
 
 def same_items(node: Node, bottoms: Sequence[Shape]) -> None:
-    """Raises LayerError where a bottom has another number of items than the first."""
+    """Raises LayerError if a bottom has another number of items than the first."""
     for i, shape in enumerate(bottoms):
         if not shape:
             raise node.error(f"{node.bottom(i)} is a scalar; its first axis must be the batch.")
@@ -62,7 +62,7 @@ def same_items(node: Node, bottoms: Sequence[Shape]) -> None:
 
 
 def one_a_place(node: Node, x: Shape, values: Shape) -> None:
-    """Raises LayerError where the first two bottoms are not maps (N, C, H, W) and one value a place (N, 1, H, W)."""
+    """Raises LayerError unless the first two bottoms are maps (N, C, H, W) and a value per position (N, 1, H, W)."""
     if len(x) != 4 or values != (x[0], 1, *x[2:]):
         raise node.error(
             f"{node.bottom(0)} has shape {list(x)} and {node.bottom(1)} {list(values)}; they must be (N, C, H, W) and "
@@ -71,7 +71,7 @@ def one_a_place(node: Node, x: Shape, values: Shape) -> None:
 
 
 def pair(node: Node, a: Shape, b: Shape) -> None:
-    """Raises LayerError where the first two bottoms differ in their items or in how many values they hold."""
+    """Raises LayerError if the first two bottoms differ in their number of items or of values."""
     same_items(node, (a, b))
     if prod(a) != prod(b):
         raise node.error(

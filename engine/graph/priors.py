@@ -1,5 +1,5 @@
-"""The boxes of a PriorBox at one place of a map, as its settings give them; told without JAX. Each raises
-LayerError where settings contradict or do not fit."""
+"""The boxes of a PriorBox at each location of a map, computed from its settings without JAX. Each function raises
+LayerError for settings that contradict each other or do not fit."""
 
 from array import array
 from collections.abc import Iterator
@@ -13,11 +13,11 @@ Shape = tuple[int, ...]
 Size = tuple[float, float]
 
 _SAME = 1e-6
-"""Aspect ratios nearer to each other than this are one."""
+"""Aspect ratios that differ by less than this count as the same."""
 
 
 def shape(node: Node, features: Shape, *picture: Shape) -> Shape:
-    """Of the top: two rows, boxes and variances, of four numbers for each box at each place."""
+    """The shape of the top: two rows, boxes and variances, with four numbers for each box at each location."""
     for i, x in enumerate((features, *picture)):
         fits.planes(node, x, i)
     places = prod(features[2:])
@@ -30,19 +30,19 @@ def shape(node: Node, features: Shape, *picture: Shape) -> Shape:
 
 
 def denser(node: Node) -> bool:
-    """Whether each box comes twice: again where the next row begins (TextBoxes++)."""
+    """Whether each box occurs twice: the second time centred on the lower edge of its row (TextBoxes++)."""
     return node.config.type == "PriorBox" and node.config.prior_box_param.denser_prior_boxes
 
 
 def sizes(node: Node) -> Iterator[Size]:
-    """Width and height of the boxes at one place, in the picture's pixels."""
+    """The widths and heights of the boxes at one location, in the picture's pixels."""
     return _clustered(node) if node.config.type == "PriorBoxClustered" else _by_ratio(node)
 
 
 def _clustered(node: Node) -> Iterator[Size]:
     p = node.config.prior_box_param
     if not p.width or len(p.width) != len(p.height):
-        raise node.error(f"it has {len(p.width)} width and {len(p.height)} height; give as many, one or more.")
+        raise node.error(f"it has {len(p.width)} width and {len(p.height)} height; give one or more, as many of each.")
     if min(*p.width, *p.height) <= 0:
         raise node.error("each width and height must be above 0.")
     yield from zip(p.width, p.height, strict=True)
@@ -53,8 +53,10 @@ def _by_ratio(node: Node) -> Iterator[Size]:
     if not p.min_size:
         raise node.error("prior_box_param needs a min_size.")
     if p.max_size and len(p.max_size) != len(p.min_size):
-        raise node.error(f"it has {len(p.min_size)} min_size and {len(p.max_size)} max_size; give as many, or none.")
-    roots = array("f", map(sqrt, _ratios(node)))  # in float32, as there: it decides which of two boxes fits better
+        raise node.error(
+            f"it has {len(p.min_size)} min_size and {len(p.max_size)} max_size; give as many max_size, or none."
+        )
+    roots = array("f", map(sqrt, _ratios(node)))  # float32, as in SSD: it can decide which of two boxes fits better
     for i, least in enumerate(p.min_size):
         if not 0 < least < inf:
             raise node.error(f"min_size is {least:g}; it must be more than 0, and finite.")
@@ -71,19 +73,19 @@ def _by_ratio(node: Node) -> Iterator[Size]:
 
 
 def _ratios(node: Node) -> list[float]:
-    """The aspect ratios besides 1."""
+    """The aspect ratios other than 1."""
     p = node.config.prior_box_param
     found = [1.0]
     for ratio in p.aspect_ratio:
         if ratio <= 0:
             raise node.error(f"aspect_ratio is {ratio:g}; it must be more than 0.")
         if all(abs(ratio - known) >= _SAME for known in found):
-            found += [ratio, *array("f", [1 / ratio])] if p.flip else [ratio]  # in float32, as there
+            found += [ratio, *array("f", [1 / ratio])] if p.flip else [ratio]  # float32, as in SSD
     return [ratio for ratio in found if abs(ratio - 1) >= _SAME]
 
 
 def variances(node: Node) -> list[float]:
-    """One for all of a box's numbers, or one each."""
+    """The variances: one for all four numbers of a box, or one for each."""
     given = list(node.config.prior_box_param.variance)
     if len(given) not in (0, 1, 4) or any(v <= 0 for v in given):
         raise node.error(f"variance is {[float(f'{v:g}') for v in given]}; give one or four numbers above 0, or none.")
@@ -91,7 +93,7 @@ def variances(node: Node) -> list[float]:
 
 
 def picture_size(node: Node, picture: Shape = ()) -> tuple[int, int]:
-    """Height and width: those that are set, or those of the second bottom."""
+    """The picture's height and width: as set, or else those of the second bottom."""
     size = _set(node, "img_size", "img_h", "img_w") or picture[2:]
     if not size:
         raise node.error("it needs the picture as a second bottom, or img_size, to know how large the picture is.")
@@ -101,7 +103,7 @@ def picture_size(node: Node, picture: Shape = ()) -> tuple[int, int]:
 
 
 def step(node: Node, usual: Size) -> Size:
-    """How many of the picture's pixels lie between two places, down and across: as set, or as usual."""
+    """The distance of two locations in the picture's pixels, down and across: as set, or else `usual`."""
     steps = _set(node, "step", "step_h", "step_w")
     if steps is None:
         return usual
@@ -111,10 +113,10 @@ def step(node: Node, usual: Size) -> Size:
 
 
 def _set(node: Node, both: str, down: str, across: str) -> tuple[Any, Any] | None:
-    """What is set down and across, by one field for both or by one each; None where nothing is."""
+    """The values set for down and across, by one field for both or by one for each; None if none is set."""
     p = node.config.prior_box_param
     if p.HasField(down) or p.HasField(across):
         if p.HasField(both):
-            raise node.error(f"it has {both} and {down} or {across}; give the one, or both of the others.")
+            raise node.error(f"it has {both} and {down} or {across}; give {both}, or the other two.")
         return getattr(p, down), getattr(p, across)
     return (getattr(p, both),) * 2 if p.HasField(both) else None

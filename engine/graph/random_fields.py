@@ -1,5 +1,5 @@
-"""Dense random fields: what MultiStageMeanfield and DenseCRF take, and what they begin with, told without JAX. Each
-function raises LayerError where the settings do not fit the bottoms."""
+"""Dense random fields, MultiStageMeanfield and DenseCRF: checks of their bottoms, and their initial parameters, without
+JAX. Each function raises LayerError if the settings do not fit the bottoms."""
 
 from collections.abc import Sequence
 from math import inf, isfinite, prod
@@ -13,17 +13,17 @@ from engine.proto import paths
 Shape = tuple[int, ...]
 
 MOST = 1000
-"""So many iterations change nothing any more; each keeps a picture's scores for the gradient."""
+"""The most iterations: more would change nothing, and each keeps a picture's scores for the gradient."""
 
 KERNELS = ("spatial", "bilateral")
-"""The filters of a MultiStageMeanfield, each with a text file of weights that is called so: spatial.par."""
+"""The filters of a MultiStageMeanfield, each with a text file of weights named after it: spatial.par."""
 
 _LARGEST = 1 << 20
-"""Bytes of a text of weights: far more than any number of classes takes."""
+"""The most bytes of a file of weights: far more than any number of classes needs."""
 
 
 def mean_field(node: Node, scores: Shape, start: Shape, picture: Shape) -> Shape:
-    """Of a MultiStageMeanfield: the scores' own shape."""
+    """The top of a MultiStageMeanfield, which has the shape of the scores."""
     p = node.config.multi_stage_meanfield_param
     fits.planes(node, scores)
     if start != scores:
@@ -40,20 +40,21 @@ def mean_field(node: Node, scores: Shape, start: Shape, picture: Shape) -> Shape
 
 
 def mean_field_params(node: Node, bottoms: Sequence[Shape]) -> list[tuple[str, Shape]]:
-    """The weights of the filters and the compatibility of classes, which all join each class with each."""
+    """The parameters: the weights of the filters and the compatibility of classes, each a matrix of classes."""
     c = bottoms[0][1]
     return [(name, (1, 1, c, c)) for name in diagonals(node, c)]
 
 
 def diagonals(node: Node, classes: int) -> dict[str, list[float]]:
-    """What the parameters of a MultiStageMeanfield begin with, by name: beside these numbers they are 0."""
+    """The initial diagonals of a MultiStageMeanfield's parameters, by name; all other elements are 0."""
     weights = {f"{kernel} weights": _numbers(node, kernel, classes) for kernel in KERNELS}
     return {**weights, "compatibility": [-1.0] * classes}
 
 
 def write_out(config: pb.LayerParameter, definition: str) -> None:
-    """Puts what is in the files of a MultiStageMeanfield, a layer of the prototxt `definition`, into its settings: for
-    nets that are used elsewhere. What cannot be read is left to be said where the layer is set up."""
+    """Copies the contents of the weight files of a MultiStageMeanfield, a layer of the prototxt `definition`, into its
+    settings, for nets that are used elsewhere. A file that cannot be read is reported later, when the layer is set
+    up."""
     p = config.multi_stage_meanfield_param
     for kernel in KERNELS:
         if not getattr(p, _field(kernel)):
@@ -79,12 +80,12 @@ def _numbers(node: Node, kernel: str, classes: int) -> list[float]:
             text = _file(kernel, node.origin.path)
         except OSError as e:
             raise node.error(
-                f"it begins with the weights of {where}, and that {_why(e)}. Write {classes} numbers there, one a "
+                f"it begins with the weights in {where}, which {_why(e)}. Write {classes} numbers there, one per "
                 f'class, or give {_field(kernel)}: "{" ".join(["3"] * min(classes, 3))}{" …" * (classes > 3)}".'
             ) from None
     words = text.split()[:classes]
     if len(words) < classes:
-        raise node.error(f"{where} has {len(words)} numbers; {classes} are needed, one a class.")
+        raise node.error(f"{where} has {len(words)} numbers; {classes} are needed, one per class.")
     return [_number(node, where, word) for word in words]
 
 
@@ -98,12 +99,12 @@ def _number(node: Node, where: str, word: str) -> float:
     except ValueError:
         value = inf
     if not isfinite(value):
-        raise node.error(f"{where} has {word[:40]!r} among its weights, which is no number.")
+        raise node.error(f"{where} has {word[:40]!r} among its weights, which is not a finite number.")
     return value
 
 
 def dense_crf(node: Node, scores: Shape, sizes: Shape, picture: Shape | None = None) -> Shape:
-    """Of a DenseCRF: the scores' own shape."""
+    """The top of a DenseCRF, which has the shape of the scores."""
     p = node.config.dense_crf_param
     fits.planes(node, scores)
     if sizes[:1] != scores[:1] or prod(sizes[1:]) < 2:
@@ -116,7 +117,7 @@ def dense_crf(node: Node, scores: Shape, sizes: Shape, picture: Shape | None = N
     _as_many(node, "bi_rgb_std", len(p.bi_rgb_std), "bi_w", len(p.bi_w))
     for value in (*p.pos_xy_std, *p.bi_xy_std, *p.bi_rgb_std):
         if not 0 < value < inf:
-            raise node.error(f"a deviation of {value:g} is asked for; pos_xy_std, bi_xy_std, bi_rgb_std are above 0.")
+            raise node.error(f"a deviation is {value:g}; pos_xy_std, bi_xy_std and bi_rgb_std must be above 0.")
     if p.max_iter > MOST:
         raise node.error(f"max_iter is {p.max_iter}; it must be {MOST} or less.")
     if picture is not None:

@@ -1,4 +1,4 @@
-"""Recurrent layers: what their bottoms must be, and the shapes of their tops and parameters, told without JAX."""
+"""Recurrent layers: checks of their bottoms, and the shapes of their tops and parameters, computed without JAX."""
 
 from collections.abc import Sequence
 from math import prod
@@ -12,7 +12,7 @@ Shape = tuple[int, ...]
 
 
 class Kind(NamedTuple):
-    """states: arrays (N, D) that go from step to step. gates: rows of the input's weights for each output."""
+    """states: how many arrays (N, D) are passed from step to step. gates: rows of input weights per output."""
 
     states: int
     gates: int
@@ -22,7 +22,8 @@ KINDS = {"RNN": Kind(1, 1), "LSTM": Kind(2, 4)}
 
 
 class Unrolled(NamedTuple):
-    """The outputs of each step, whether there is a static input, how many states are bottoms and tops, the tops."""
+    """The number of outputs per step, whether there is a static input, how many states are exposed as bottoms and tops,
+    and the shapes of the tops."""
 
     outputs: int
     static: bool
@@ -31,8 +32,8 @@ class Unrolled(NamedTuple):
 
 
 def unrolled(node: Node, bottoms: Sequence[Shape]) -> Unrolled:
-    """What an RNN or LSTM makes of x (T, N, …), cont (T, N), maybe a static input, and states. Raises LayerError where
-    they do not fit."""
+    """An RNN or LSTM with the bottoms x (T, N, …), cont (T, N), maybe a static input, and exposed states. Raises
+    LayerError if they do not fit."""
     x, cont, *rest = bottoms
     p = node.config.recurrent_param
     d = fits.outputs(node, "recurrent_param", p.num_output)
@@ -64,7 +65,7 @@ def _check_hidden(node: Node, rest: int, exposed: int) -> None:
 
 
 def params(node: Node, bottoms: Sequence[Shape]) -> list[tuple[str, Shape]]:
-    """What each parameter is called, and its shape. Raises LayerError as `unrolled` does, and for a wrong filler."""
+    """The name and shape of each parameter. Raises LayerError as `unrolled` does, and for a wrong filler."""
     made = unrolled(node, bottoms)
     d, gates = made.outputs, KINDS[node.config.type].gates * made.outputs
     declared = [("input weight", (gates, prod(bottoms[0][2:]))), ("bias", (gates,))]
@@ -77,13 +78,13 @@ def params(node: Node, bottoms: Sequence[Shape]) -> list[tuple[str, Shape]]:
 
 
 def filler(node: Node, name: str) -> pb.FillerParameter:
-    """Of the parameter of this name."""
+    """The filler of the parameter called `name`."""
     p = node.config.recurrent_param
     return p.bias_filler if name.endswith("bias") else p.weight_filler
 
 
 def unit(node: Node, c: Shape, gates: Shape, cont: Shape) -> list[Shape]:
-    """The tops of an LSTMUnit. Raises LayerError where its bottoms do not fit."""
+    """The tops of an LSTMUnit. Raises LayerError if its bottoms do not fit."""
     if len(c) != 3 or c[0] != 1 or gates != (1, c[1], 4 * c[2]) or cont != (1, c[1]):
         raise node.error(
             f"bottoms of shapes {list(c)}, {list(gates)} and {list(cont)} must be of shapes (1, N, D), (1, N, 4 D) "

@@ -1,5 +1,5 @@
-"""Layers that pool regions of interest: what they take and the shapes that they make, told without JAX. Each raises
-LayerError where settings do not fit the bottoms."""
+"""The shapes of layers that pool regions of interest, computed without JAX. Each function raises LayerError if the
+settings do not fit the bottoms."""
 
 from math import isfinite, prod
 
@@ -9,11 +9,11 @@ from engine.graph.graph import Node
 Shape = tuple[int, ...]
 
 MSCNN = ("BoxGroupOutput", "BoxOutput", "DecodeBBox", "ProposalTarget", "ScaleRoute")
-"""Types of which one is in every net of MS-CNN and Cascade R-CNN."""
+"""Layer types by which nets of MS-CNN and Cascade R-CNN are recognised: each has at least one."""
 
 
 def check(node: Node, x: Shape, rois: Shape, scale: float) -> None:
-    """The bottoms are maps and regions, and the maps of `scale` times the picture's size."""
+    """Checks that the bottoms are maps and regions; `scale`: the maps' size relative to the picture."""
     fits.planes(node, x)
     if 0 in x[2:]:
         raise node.error(f"{node.bottom(0)} of shape {list(x)} has no place for a region.")
@@ -22,11 +22,11 @@ def check(node: Node, x: Shape, rois: Shape, scale: float) -> None:
             f"{node.bottom(1)} has shape {list(rois)}; it must be R × 5: picture, x1, y1, x2, y2 of each region."
         )
     if not (scale > 0 and isfinite(scale)):
-        raise node.error(f"spatial_scale is {scale:g}; it must be above 0: 0.0625 where a map has 1/16 of the size.")
+        raise node.error(f"spatial_scale is {scale:g}; it must be above 0: 0.0625 if a map is 1/16 of the picture.")
 
 
 def pooled(node: Node, x: Shape, rois: Shape) -> Shape:
-    """Of a ROIPooling, or a ROIAlign: a grid of bins of each region; MS-CNN's ROIAlign gives their corners."""
+    """The top of a ROIPooling or ROIAlign: a grid of bins for each region; MS-CNN's ROIAlign returns their corners."""
     p = node.config.roi_pooling_param
     check(node, x, rois, p.spatial_scale)
     if not (p.pooled_h and p.pooled_w):
@@ -36,7 +36,7 @@ def pooled(node: Node, x: Shape, rois: Shape) -> Shape:
 
 
 def warped(node: Node, x: Shape, rois: Shape) -> Shape:
-    """Of a ROIWarping: a grid of bins of each region (Multi-task Network Cascades)."""
+    """The top of a ROIWarping: a grid of bins for each region (Multi-task Network Cascades)."""
     p = node.config.roi_warping_param
     check(node, x, rois, p.spatial_scale)
     if not (p.pooled_h and p.pooled_w):
@@ -45,13 +45,13 @@ def warped(node: Node, x: Shape, rois: Shape) -> Shape:
 
 
 def masked(node: Node, x: Shape, mask: Shape) -> Shape:
-    """Of a MaskPooling: x, where there is a mask of its size for each item."""
+    """The top of a MaskPooling: like x, for which there must be a mask of the same size for each item."""
     predictions.one_a_place(node, x, mask)
     return x
 
 
 def resized(node: Node, x: Shape) -> Shape:
-    """Of a MaskResize: x in output_height × output_width."""
+    """The top of a MaskResize: x resized to output_height × output_width."""
     p = node.config.mask_resize_param
     fits.planes(node, x)
     if 0 in x[2:]:
@@ -64,7 +64,7 @@ def resized(node: Node, x: Shape) -> Shape:
 
 
 def position_sensitive(node: Node, x: Shape, rois: Shape) -> Shape:
-    """Of a PSROIPooling: group_size × group_size bins of each region, in output_dim channels (R-FCN)."""
+    """The top of a PSROIPooling: group_size × group_size bins for each region, in output_dim channels (R-FCN)."""
     p = node.config.psroi_pooling_param
     for field in ("spatial_scale", "output_dim", "group_size"):
         if not p.HasField(field):

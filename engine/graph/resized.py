@@ -1,5 +1,5 @@
-"""Layers that make planes of another size: Interp, Upsample of two forks, Reorg. Told without JAX; each raises
-LayerError where settings do not fit the bottom."""
+"""The shapes of layers that change the size of planes, computed without JAX: Interp, Upsample of two forks, Reorg. Each
+function raises LayerError if the settings do not fit the bottom."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,8 @@ Pair = tuple[int, int]
 
 
 class Interpolated(NamedTuple):
-    """The first row and column of x that count, how many do, and how many come of them."""
+    """How an Interp treats x: the first row and column that it keeps, the height and width that it keeps, and those of
+    the top."""
 
     begin: int
     cropped: Pair
@@ -20,7 +21,7 @@ class Interpolated(NamedTuple):
 
 
 def interpolated(node: Node, x: Shape) -> Interpolated:
-    """What an Interp makes of x (N, C, H, W)."""
+    """How an Interp treats x (N, C, H, W)."""
     p = node.config.interp_param
     fits.planes(node, x)
     if p.pad_beg > 0 or p.pad_end > 0:
@@ -33,7 +34,7 @@ def interpolated(node: Node, x: Shape) -> Interpolated:
 
 
 def _interpolated(node: Node, size: int, given: int) -> int:
-    """How many rows or columns come of `size`."""
+    """How many rows or columns `size` of them are resized to; `given`: the layer's height or width."""
     p = node.config.interp_param
     shrinks, zooms = p.HasField("shrink_factor"), p.HasField("zoom_factor")
     sized = p.HasField("height") and p.HasField("width")
@@ -50,7 +51,7 @@ def _interpolated(node: Node, size: int, given: int) -> int:
 
 
 def with_mask(node: Node, x: Shape, mask: Shape) -> None:
-    """x has rows and columns, and a mask of where its values belong the same shape."""
+    """Checks that x is (N, C, H, W), and that the mask, which says where its values belong, has the same shape."""
     fits.planes(node, x)
     if mask != x:
         raise node.error(
@@ -60,7 +61,7 @@ def with_mask(node: Node, x: Shape, mask: Shape) -> None:
 
 
 def masked(node: Node, x: Shape, mask: Shape) -> Pair:
-    """The rows and columns of an Upsample with a mask (SegNet)."""
+    """The rows and columns of the top of an Upsample with a mask (SegNet)."""
     p = node.config.upsample_param
     with_mask(node, x, mask)
     if p.HasField("upsample_h") != p.HasField("upsample_w"):
@@ -88,7 +89,7 @@ def _scales(node: Node) -> Pair:
 
 
 def repetitions(node: Node, x: Shape) -> int:
-    """How often an Upsample without a mask repeats each value along rows and columns (MobileNet-YOLO)."""
+    """How often an Upsample without a mask repeats each value along both rows and columns (MobileNet-YOLO)."""
     p = node.config.upsample_param
     fits.planes(node, x)
     for field in ("scale_h", "scale_w", "pad_out_h", "pad_out_w", "upsample_h", "upsample_w"):
@@ -101,13 +102,14 @@ def repetitions(node: Node, x: Shape) -> int:
 
 
 def reorganized(node: Node, x: Shape) -> Shape:
-    """x (N, C, H, W) with squares of `stride` × `stride` places as channels, or the other way round (YOLO v2)."""
+    """The top of a Reorg: x (N, C, H, W) with squares of `stride` × `stride` positions moved to channels, or back (YOLO
+    v2)."""
     p = node.config.reorg_param
     s, area = p.stride, p.stride**2
     if not s:
         raise node.error("reorg_param needs a stride of 1 or more.")
     if len(x) != 4 or x[1] % area:
-        raise node.error(f"{node.bottom(0)} has shape {list(x)}; it takes (N, C, H, W), C a multiple of {area}.")
+        raise node.error(f"{node.bottom(0)} has shape {list(x)}; it must be (N, C, H, W), with C a multiple of {area}.")
     n, c, h, w = x
     if p.reverse:
         return n, c // area, h * s, w * s

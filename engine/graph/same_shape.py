@@ -1,4 +1,4 @@
-"""Layers whose tops are of their first bottom's shape: what their settings and that shape must be, without JAX."""
+"""Layers whose tops have the shape of their first bottom: checks of their settings and of that shape, without JAX."""
 
 from collections.abc import Callable, Mapping
 
@@ -16,16 +16,16 @@ TYPES = frozenset(
         *("Flip", "Reverse"),
     }
 )
-"""All of them that are known here."""
+"""The types of these layers that are known here."""
 
 
 def check(node: Node, x: Shape) -> None:
-    """Raises LayerError where the settings of a layer do not work, or not for a bottom of this shape."""
+    """Raises LayerError if the settings of a layer are invalid, or do not fit a bottom of this shape."""
     if node.config.type in CHECKS:
         CHECKS[node.config.type](node, x)
 
 
-def _elsewhere(node: Node, x: Shape) -> None:
+def _not_in_place(node: Node, x: Shape) -> None:
     fits.not_in_place(node)
 
 
@@ -83,7 +83,7 @@ def _softmax(node: Node, x: Shape) -> None:
 
 
 CHECKS: Mapping[str, Callable[[Node, Shape], object]] = {
-    "AbsVal": _elsewhere,
+    "AbsVal": _not_in_place,
     "BatchNorm": _batch_norm,
     "Clip": _clip,
     "Dropout": _dropout,
@@ -93,7 +93,7 @@ CHECKS: Mapping[str, Callable[[Node, Shape], object]] = {
     "Reverse": _reverse,
     "ShuffleChannel": _shuffle,
     "Softmax": _softmax,
-    "Split": _elsewhere,
+    "Split": _not_in_place,
     "SpatialDropout": _spatial_dropout,
 }
-"""Those that have something to check."""
+"""The checks, for types that have any."""

@@ -1,4 +1,4 @@
-"""The shapes that sources give their tops in the net itself, told without JAX."""
+"""The shapes of sources' tops that are given in the net itself, computed without JAX."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -9,11 +9,11 @@ Shape = tuple[int, ...]
 Given = TypeVar("Given")
 
 LEGACY = ("num", "channels", "height", "width")
-"""DummyData's old way to give a shape, in four parts."""
+"""The four fields of DummyData's old form of a shape."""
 
 
 def given(node: Node) -> list[Shape] | None:
-    """The shapes of the tops of a source that says them itself; None for others. Raises LayerError as those below."""
+    """The shapes of a source's tops if its settings give them, otherwise None. Raises LayerError for wrong settings."""
     kind = node.config.type
     if kind == "Input":
         return of_input(node)
@@ -26,12 +26,14 @@ def given(node: Node) -> list[Shape] | None:
 
 
 def of_input(node: Node) -> list[Shape]:
-    """Raises LayerError where there is neither one shape for all tops nor one a top, and for negative dims."""
+    """The tops of an Input. Raises LayerError unless there is one shape for all tops or one per top, and for negative
+    dims."""
     return each_top(node, "shapes", [not_negative(node, tuple(s.dim)) for s in node.config.input_param.shape])
 
 
 def of_dummy_data(node: Node) -> list[Shape]:
-    """Raises LayerError where a part of the shapes is neither one for all tops nor one a top, and for both forms."""
+    """The tops of a DummyData. Raises LayerError unless each part of the shapes is given once for all tops or once per
+    top, for negative dims, and if both forms are used."""
     p = node.config.dummy_data_param
     if not any(getattr(p, name) for name in LEGACY):
         return each_top(node, "shape", [not_negative(node, tuple(s.dim)) for s in p.shape])
@@ -41,15 +43,15 @@ def of_dummy_data(node: Node) -> list[Shape]:
 
 
 def each_top(node: Node, what: str, values: Sequence[Given]) -> list[Given]:
-    """One value for every top. Raises LayerError where there is neither one for all nor one a top."""
+    """The values, one for every top. Raises LayerError unless there is one for all or one per top."""
     tops = len(node.config.top)
     if len(values) not in (1, tops):
-        raise node.error(f"{len(values)} {what} for {tops} tops; give one for all, or one a top.")
+        raise node.error(f"{len(values)} {what} for {tops} tops; give one for all, or one per top.")
     return list(values) * (tops if len(values) == 1 else 1)
 
 
 def not_negative(node: Node, shape: Shape) -> Shape:
-    """A shape as a net gives it."""
+    """The shape, which a net gives. Raises LayerError for a negative dim."""
     if min(shape, default=0) < 0:
         raise node.error(f"a dim of the shape {list(shape)} is negative.")
     return shape

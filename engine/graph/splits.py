@@ -1,4 +1,4 @@
-"""Caffe's splits: a blob that several layers read goes to each of them under a name of its own."""
+"""Inserts Caffe's splits: each of several layers that read a blob gets it under a name of its own."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -13,9 +13,10 @@ from engine.proto import caffe_pb2 as pb
 def insert(
     layers: list[tuple[pb.LayerParameter, Origin]],
 ) -> tuple[list[pb.LayerParameter], list[Origin]]:
-    """Caffe's splits: a top that is read more than once (its loss weight counts as a reader) gets a Split layer.
+    """Adds a Split layer after each top that is read more than once; a loss weight counts as a reader.
 
-    Gradients would sum without them in JAX; they are kept because their blobs are visible (`net.blobs`, logs, files).
+    JAX sums gradients without them; they exist because their blobs are visible (`net.blobs`, logs, files).
+    Raises LayerError for a bottom that no earlier layer makes.
     """
     source: dict[tuple[int, int], tuple[int, int]] = {}
     readers: Counter[tuple[int, int]] = Counter()
@@ -70,7 +71,7 @@ def _unknown_bottom(layer: pb.LayerParameter, origin: Origin, index: int, known:
     blob = layer.bottom[index]
     near = suggest.closest(blob, known, 3)
     meant = " or ".join(f'"{name}"' for name in near)
-    advice = f"Did you mean {meant}?" if near else "Layers read what layers above them make."
+    advice = f"Did you mean {meant}?" if near else "A layer can only read tops of layers above it."
     return LayerError(
         f'{origin}layer "{layer.name}" ({layer.type}): no layer before it makes its bottom "{blob}". {advice}'
     )

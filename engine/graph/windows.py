@@ -1,5 +1,5 @@
-"""How kernels and windows move over the axes behind the channels, read from a layer's configuration, and what they make
-of them: told without JAX, to the layers and to who asks how large blobs are."""
+"""The windows of convolutions and pooling over the spatial axes, read from a layer's configuration, and the sizes of
+their outputs. Computed without JAX, for the layers and for `blob_shapes`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ CEIL = pb.PoolingParameter.CEIL
 
 
 def of_convolution(node: Node, p: pb.ConvolutionParameter | pb.DeformableConvolutionParameter, axes: int) -> Window:
-    """The window that `p` gives the kernel of a layer of so many spatial axes. Raises LayerError where options
-    contradict."""
+    """The window of a convolution with so many spatial axes, as `p` gives it. Raises LayerError for contradictory
+    options."""
     return Window(
         kernel=_option(node, p, axes, "kernel_size", "kernel"),
         stride=_option(node, p, axes, "stride", "stride", default=1),
@@ -34,14 +34,14 @@ def _option(
     default: int | None = None,
     least: int = 1,
 ) -> Shape:
-    """One value a spatial axis, from the repeated `field` or from `pair`_h and `pair`_w."""
+    """One value per spatial axis, from the repeated `field` or from `pair`_h and `pair`_w."""
     given = tuple(getattr(p, field))
     hw = (f"{pair}_h", f"{pair}_w")
     if pair and any(p.HasField(name) for name in hw):
         if given:
             raise node.error(f"{field} and {hw[0]}, {hw[1]} are both given; keep one or the other.")
         if axes != 2:
-            raise node.error(f"{hw[0]} and {hw[1]} are for 2 spatial axes, here are {axes}; give {field} an axis.")
+            raise node.error(f"{hw[0]} and {hw[1]} are for 2 spatial axes, here are {axes}; give {field} per axis.")
         given = tuple(getattr(p, name) for name in hw)
     elif not given and default is not None:
         given = (default,)
@@ -49,15 +49,15 @@ def _option(
         block = "pooling_nd_param" if isinstance(p, pb.PoolingNDParameter) else "convolution_param"
         raise node.error(f"{block} needs {field}, or {hw[0]} and {hw[1]}.")
     if len(given) not in (1, axes):
-        raise node.error(f"{len(given)} values of {field} for {axes} spatial axes; give one for all, or one an axis.")
+        raise node.error(f"{len(given)} values of {field} for {axes} spatial axes; give one for all, or one per axis.")
     if any(v < least for v in given):
         raise node.error(f"{field} is {by(given)}; it must be {least} or more along every axis.")
     return given if len(given) == axes else given[:1] * axes
 
 
 def fitting_outputs(node: Node, window: Window, spatial: Shape) -> Shape:
-    """The spatial shape of a convolution's outputs. Raises LayerError where the kernel is larger than the padded
-    bottom by a stride or more."""
+    """The spatial shape of a convolution's outputs. Raises LayerError if the kernel exceeds the padded bottom by a
+    stride or more."""
     missing = lacking(window, spatial)
     if any(n >= stride for n, stride in zip(missing, window.stride, strict=True)):
         dilated = f" with dilation {same(window.dilation)} spans {by(window.extent)} and"
@@ -71,10 +71,10 @@ def fitting_outputs(node: Node, window: Window, spatial: Shape) -> Shape:
 
 
 def lacking(window: Window, spatial: Shape) -> Shape:
-    """The zeros behind each axis without which the kernel is larger than the padded bottom.
+    """How many zeros must be appended along each axis for the kernel to fit the padded bottom.
 
-    Caffe divides what is left behind the kernel by the stride towards 0, and so finds one output where that is less
-    than a stride too little.
+    Caffe divides the room left after the kernel by the stride, rounding towards 0, and so computes one output if less
+    than a stride is missing.
     """
     sizes = zip(window.extent, spatial, window.pad, strict=True)
     return tuple(max(0, extent - size - 2 * pad) for extent, size, pad in sizes)
@@ -82,20 +82,20 @@ def lacking(window: Window, spatial: Shape) -> Shape:
 
 @dataclass(frozen=True)
 class Pooled:
-    """How windows of pooling move over the axes behind the channels, and how many there are along each."""
+    """The windows of a pooling over the spatial axes, and how many there are along each."""
 
     kernel: Shape
     stride: Shape
     pad: Shape
     outputs: Shape
     ends: Shape
-    """The pads behind the last row and column."""
+    """The padding after the last row and column; `pad` is that before the first."""
 
 
 def of_pooling(node: Node, x: Shape) -> Pooled:
-    """The windows that a layer's pooling lays over x (N, C, H, W) or (N, C, D, H, W), a volume, as 3D-Caffe has it.
+    """The windows of a pooling layer over x, which is (N, C, H, W), or (N, C, D, H, W) for volumes as in 3D-Caffe.
 
-    Raises LayerError where options contradict, and where none fits.
+    Raises LayerError for contradictory options, and if no window fits.
     """
     p = pooling(node)
     if len(node.config.top) == 2 and p.pool != pb.PoolingParameter.MAX:
@@ -127,19 +127,20 @@ def of_pooling(node: Node, x: Shape) -> Pooled:
 
 
 def pooling(node: Node) -> pb.PoolingParameter | pb.PoolingNDParameter:
-    """The block that says how a layer pools."""
+    """The settings of a pooling layer."""
     return node.config.pooling_nd_param if node.config.type == "PoolingND" else node.config.pooling_param
 
 
 def _check_volume(node: Node, p: pb.PoolingParameter | pb.PoolingNDParameter) -> None:
     if len(node.config.top) == 2:
-        raise node.error("of volumes it makes one top; leave the second one out.")
+        raise node.error("pooling of volumes makes one top; leave the second one out.")
     if p.pool not in (pb.PoolingParameter.MAX, pb.PoolingParameter.AVE):
         raise node.error("volumes are pooled by their maximum or average: give it pool: MAX or AVE.")
 
 
 def _rounding(p: pb.PoolingParameter | pb.PoolingNDParameter) -> int:
-    """round_mode counts where both are given, as in Synopsys' Caffe, the one that has both."""
+    """The rounding mode. If ceil_mode and round_mode are both given, round_mode counts, as in Synopsys' Caffe, the only
+    one that has both."""
     if isinstance(p, pb.PoolingNDParameter):
         return CEIL
     return p.round_mode if p.ceil_mode or p.HasField("round_mode") else p.FLOOR
@@ -148,7 +149,7 @@ def _rounding(p: pb.PoolingParameter | pb.PoolingNDParameter) -> int:
 def pool_outputs(
     size: Shape, kernel: Shape, stride: Shape, pad: Shape, rounding: int = CEIL, ends: Shape | None = None
 ) -> Shape:
-    """How many windows there are along each axis, by Caffe's rule. ends: the pads behind, if not `pad`."""
+    """The number of windows along each axis, by Caffe's rule. ends: the padding after the last, if not `pad`."""
     made = []
     for n, k, s, p, end in zip(size, kernel, stride, pad, ends or pad, strict=True):
         room = n + p + end - k
@@ -161,7 +162,7 @@ _SIDES = ("pad_t", "pad_b", "pad_l", "pad_r")
 
 
 def edges(node: Node, p: pb.ConvolutionParameter | pb.PoolingParameter) -> tuple[Pair, Pair]:
-    """The pads above and below, left and right, of pad_t and the like. Raises LayerError where pad is given too."""
+    """The padding (above, below) and (left, right) from pad_t and the like. Raises LayerError if pad is given too."""
     top, bottom, left, right = (getattr(p, name) for name in _SIDES)
     if (top or bottom or left or right) and (p.pad or p.HasField("pad_h") or p.HasField("pad_w")):
         raise node.error("it has pad, or pad_h and pad_w, and pad_l, pad_r, pad_t or pad_b; give one or the other.")
@@ -169,12 +170,13 @@ def edges(node: Node, p: pb.ConvolutionParameter | pb.PoolingParameter) -> tuple
 
 
 def padded(node: Node, p: pb.ConvolutionParameter | pb.DeformableConvolutionParameter, spatial: Shape) -> Shape:
-    """`spatial`, and what pad_t and the like of a convolution add to it, or take off where they are below 0."""
+    """`spatial` plus what pad_t and the like of a convolution add to it, or cut off if they are negative."""
     return tuple(n + sum(pads) for n, pads in zip(spatial, sides(node, p, len(spatial)), strict=True))
 
 
 def sides(node: Node, p: pb.ConvolutionParameter | pb.DeformableConvolutionParameter, axes: int) -> Sequence[Pair]:
-    """pad_t and the like: before and behind each of so many axes. Raises LayerError but for rows and columns."""
+    """The padding before and after each of so many axes, from pad_t and the like. Raises LayerError if these are given
+    for anything but rows and columns."""
     given = edges(node, p) if isinstance(p, pb.ConvolutionParameter) else ()
     if not any(map(any, given)):
         return [(0, 0)] * axes
@@ -184,7 +186,7 @@ def sides(node: Node, p: pb.ConvolutionParameter | pb.DeformableConvolutionParam
 
 
 def deconvolved(node: Node, p: pb.ConvolutionParameter, window: Window, spatial: Shape) -> Shape:
-    """The spatial shape of a deconvolution's outputs. Raises LayerError where its pads leave none."""
+    """The spatial shape of a deconvolution's outputs. Raises LayerError if its padding leaves none."""
     pads = sides(node, p, len(spatial))
     made = tuple(n - sum(pair) for n, pair in zip(window.inputs(spatial), pads, strict=True))
     if any(n < 1 for n in made):
@@ -197,7 +199,7 @@ def deconvolved(node: Node, p: pb.ConvolutionParameter, window: Window, spatial:
 
 
 def _pool_pads(node: Node, axes: int) -> tuple[Shape, Shape]:
-    """The pads before each of so many axes, and those behind."""
+    """The padding before each of so many axes, and that after each."""
     p = pooling(node)
     (top, bottom), (left, right) = edges(node, p) if isinstance(p, pb.PoolingParameter) else ((0, 0), (0, 0))
     if top or bottom or left or right:
@@ -222,7 +224,7 @@ def _pool_kernel(node: Node, x: Shape) -> Shape:
 
 
 def _each(node: Node, axes: int, field: str, pair: str, default: int) -> Shape:
-    """One value an axis: from `pair`_h and `pair`_w for rows and columns, or from `field`, which a PoolingND may have
+    """One value per axis: from `pair`_h and `pair`_w for rows and columns, or from `field`, which a PoolingND may give
     for each axis."""
     p = pooling(node)
     if isinstance(p, pb.PoolingNDParameter):
@@ -236,10 +238,10 @@ def _each(node: Node, axes: int, field: str, pair: str, default: int) -> Shape:
 
 
 def by(sizes: Sequence[int]) -> str:
-    """How messages write sizes: 3×3."""
+    """Sizes as messages show them: 3×3."""
     return "×".join(map(str, sizes))
 
 
 def same(values: Shape) -> str:
-    """As `by`, but one number where all axes have the same."""
+    """Like `by`, but a single number if all are equal."""
     return str(values[0]) if len(set(values)) == 1 else by(values)

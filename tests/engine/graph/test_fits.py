@@ -50,10 +50,10 @@ REFUSED = {
     'type: "Flatten" bottom: "x" top: "x"': "it cannot be computed in place",
     'type: "AbsVal" bottom: "x" top: "x"': 'it cannot be computed in place: give its top another name than "x"',
     'type: "Split" bottom: "x" top: "x" top: "a"': "it cannot be computed in place",
-    'type: "Reshape" bottom: "x" top: "a" reshape_param { shape { dim: 5 } }': r"12 values do not fit \[5\], 5",
+    'type: "Reshape" bottom: "x" top: "a" reshape_param { shape { dim: 5 } }': r"do not fit \[5\], which has 5",
     'type: "Reshape" bottom: "x" top: "a" reshape_param { shape { dim: 5 dim: -1 } }': "no multiple of 5, so −1 has no",
-    'type: "Reshape" bottom: "x" top: "a" reshape_param { axis: 3 shape { dim: 1 } }': "axis 3 is none of",
-    'type: "Reshape" bottom: "x" top: "a" reshape_param { shape { dim: -1 dim: -1 } }': "one at most is −1",
+    'type: "Reshape" bottom: "x" top: "a" reshape_param { axis: 3 shape { dim: 1 } }': "axis 3 is not one of",
+    'type: "Reshape" bottom: "x" top: "a" reshape_param { shape { dim: -1 dim: -1 } }': "except one that may be −1",
     'type: "Softmax" bottom: "x" top: "a" softmax_param { axis: 4 }': "axis 4 is not one of",
     'type: "Dropout" bottom: "x" top: "a" dropout_param { dropout_ratio: 1 sample_weights_test: true }': (
         "dropout_ratio 1 is not a probability"
@@ -74,7 +74,7 @@ REFUSED = {
     'type: "ArgMax" bottom: "x" top: "a" argmax_param { top_k: 9 }': "top_k 9 is not 1 to 6",
     'type: "Tile" bottom: "x" top: "a"': "tiles is not given; 1 or more",
     'type: "Crop" bottom: "x" bottom: "y" top: "a" crop_param { axis: 1 }': "has fewer axes than",
-    'type: "Crop" bottom: "x" bottom: "x" top: "a" crop_param { axis: 1 offset: 1 }': "from offset 1 on end behind",
+    'type: "Crop" bottom: "x" bottom: "x" top: "a" crop_param { axis: 1 offset: 1 }': "from offset 1 on goes beyond",
     'type: "Permute" bottom: "x" top: "a" permute_param { order: 2 }': "order 2 is not an axis",
     'type: "Permute" bottom: "x" bottom: "y" top: "a"': "it has 2 bottoms and takes 1",
     'type: "Transpose" bottom: "x" top: "a" transpose_param { dim: 1 }': "names 1 dim for a bottom",
@@ -85,7 +85,7 @@ REFUSED = {
     'type: "Embed" bottom: "y" top: "a" embed_param { num_output: 2 input_dim: 2 weight_filler { type: "he" } }': (
         'unknown filler type "he"'
     ),
-    'type: "BatchReindex" bottom: "x" bottom: "x" top: "a"': "one row number after another",
+    'type: "BatchReindex" bottom: "x" bottom: "x" top: "a"': "a list of row numbers",
     'type: "LSTM" bottom: "x" bottom: "y" top: "a" recurrent_param { num_output: 2 }': "one marker for each step",
     'type: "LSTM" bottom: "x" bottom: "x" top: "a"': "recurrent_param needs num_output",
     'type: "RNN" bottom: "x" bottom: "x" top: "a" top: "b" recurrent_param { num_output: 2 }': "it takes x, cont",

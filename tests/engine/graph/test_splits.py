@@ -20,7 +20,10 @@ def test_a_layer_behind_a_split_knows_its_bottoms_by_the_names_in_the_file():
     ("source", "said"),
     [
         (READ_TWICE.replace('bottom: "x" top: "b"', 'bottom: "xx" top: "b"'), 'its bottom "xx". Did you mean "x"?'),
-        (f'{DATA}layer {{ name: "b" type: "ReLU" bottom: "later" top: "b" }}', 'its bottom "later". Layers read what'),
+        (
+            f'{DATA}layer {{ name: "b" type: "ReLU" bottom: "later" top: "b" }}',
+            'its bottom "later". A layer can only read',
+        ),
     ],
 )
 def test_a_bottom_that_no_layer_before_makes_is_refused(source, said):

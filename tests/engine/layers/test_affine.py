@@ -45,7 +45,7 @@ class TestCases(Cases):
 
 
 REFUSED = [
-    ('type: "Axpy"', {"a": (2, 4), **X, "y": (2, 3, 4, 5)}, "one value an item and channel"),
+    ('type: "Axpy"', {"a": (2, 4), **X, "y": (2, 3, 4, 5)}, "one value per item and channel"),
     ('type: "Axpy"', {"a": (2, 3), **X, "y": (2, 3, 4, 4)}, "they must be the same"),
     ('type: "SpatialProduct"', {**X, "m": (2, 3, 4, 5)}, r"the second must be \[2, 1, 4, 5\]"),
     (f"{SCALE} {{ axis: 4 }}", X, "axis 4 is not one of"),

@@ -42,8 +42,8 @@ def test_the_second_bottom_has_no_gradient():
     ("options", "like", "message"),
     [
         ("offset: [1, 2, 3]", (1, 1, 2, 2), '3 offsets for the 2 axes of bottom "x" from axis 2 on'),
-        ("offset: 3", (1, 1, 4, 2), 'along axis 2, 4 from offset 3 on end behind bottom "x", which has 6'),
-        ("", (1, 1, 2, 6), "along axis 3, 6 from offset 0 on end behind"),
+        ("offset: 3", (1, 1, 4, 2), 'along axis 2, 4 from offset 3 on goes beyond bottom "x", which has 6'),
+        ("", (1, 1, 2, 6), "along axis 3, 6 from offset 0 on goes beyond"),
         ("axis: 4", (1, 1, 2, 2), "axis 4 is not one of its bottom"),
         ("axis: 1", (1, 2, 2), "has fewer axes than"),
     ],

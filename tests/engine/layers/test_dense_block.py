@@ -103,7 +103,7 @@ def test_dropout_leaves_out_new_values_alone_and_in_training():
     ("options", "bottoms", "message"),
     [
         ("", {"x": (2, 3)}, "4 axes are needed"),
-        ("filter_H: 5", X, "filter_H is 5; its fork computes 3"),
+        ("filter_H: 5", X, "filter_H is 5; its fork uses 3"),
         ("dropout_amount: 1", X, "dropout_amount 1 is not a probability"),
     ],
 )

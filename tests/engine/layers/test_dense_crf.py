@@ -61,7 +61,7 @@ def test_without_iterations_it_is_the_softmax():
     [
         ("pos_w: 1", {}, "there are 0 pos_xy_std and 1 pos_w"),
         (f"{ALIKE} bi_rgb_std: 2", {}, "there are 2 bi_rgb_std and 1 bi_w"),
-        (ALIKE.replace("0.8", "0"), {}, "a deviation of 0 is asked for"),
+        (ALIKE.replace("0.8", "0"), {}, "a deviation is 0"),
         (f"{ALIKE} max_iter: 100000", {}, "max_iter is 100000; it must be 1000 or less"),
         (NEAR, {}, 'bottom "picture" is a picture, and bi_xy_std'),
         (ALIKE, {"picture": (3, 4, 3, 4)}, "a picture of 3 colours and 3×4 is needed"),

@@ -167,7 +167,7 @@ def test_what_is_found_is_written_into_files(tmp_path):
     [
         ("background_label_id: -1", {}, "background_label_id is −1"),
         ("nms_param { nms_threshold: -0.5 }", {}, "nms_threshold is -0.5"),
-        ("nms_param { soft_nms: true }", {}, "soft_nms: true is of a fork"),
+        ("nms_param { soft_nms: true }", {}, "soft_nms: true, of the fork"),
         ("nms_param { eta: 0 }", {}, "eta is 0"),
         ("", {"loc": (2, 44)}, r"\[2, 44\]; 12 priors of 4 classes need \[2, 48\] offsets"),
         ("", {"conf": (3, 48)}, r"need \[2, 48\] scores"),

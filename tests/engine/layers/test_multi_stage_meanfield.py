@@ -69,7 +69,7 @@ def test_without_fields_the_weights_are_those_of_the_files(here):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, r"weights of bilateral\.par, and that is not there\. Write 2 numbers .*filter_weights_str: \"3 3\""),
+        (None, r"weights in bilateral\.par, which is not there\. Write 2 numbers .*filter_weights_str: \"3 3\""),
         ("5", "bilateral.par has 1 numbers; 2 are needed"),
         ("5 five", "has 'five' among its weights"),
         ("5 nan", "has 'nan' among its weights"),

@@ -328,7 +328,7 @@ def test_what_does_not_fit_volumes_is_refused(layer, shape, message):
 
 
 def test_volumes_have_no_mask():
-    check_refused(CUBES("kernel_size: 2"), VOLUME, "of volumes it makes one top", tops=2)
+    check_refused(CUBES("kernel_size: 2"), VOLUME, "pooling of volumes makes one top", tops=2)
 
 
 def test_only_maxima_have_a_mask():

@@ -31,5 +31,5 @@ def test_files_of_weights_are_written_into_the_net(model: Path) -> None:
 
 
 def test_files_that_are_not_there_are_told_of(model: Path) -> None:
-    with pytest.raises(LayerError, match=r"weights of spatial\.par, and that is not there"):
+    with pytest.raises(LayerError, match=r"weights in spatial\.par, which is not there"):
         manifest(model)
