@@ -1,1 +1,1 @@
-"""Caffe's schema: messages, their text and binary forms, and the upgrades of old ones. Imports no JAX."""
+"""Caffe's schema: its messages, their text and binary formats, and upgrades of old files. Imports no JAX."""

@@ -1,4 +1,4 @@
-"""Binary protobuf files: models, solver states, means; and blobs to and from numpy."""
+"""Reads and writes binary protobuf files (models, solver states, means), and converts blobs to and from numpy."""
 
 import errno
 import math
@@ -24,13 +24,13 @@ _RECOGNISED = (
     (pb.NetParameter, "layer", "a model (.caffemodel)"),
     (pb.SolverState, "history", "a solver's state (.solverstate)"),
 )
-"""Messages, a field that none of another kind has, and what they are to a user."""
+"""Messages, a field by which each is recognised, and what users call its files."""
 
 
 def read(path: str | Path, message_class: type[M], fork: str | None = None) -> M:
-    """The message that the binary file `path` holds. Raises PrototxtError.
+    """The message in the binary file `path`. Raises PrototxtError.
 
-    fork: of `fork_wire.FORKS` the one whose net it is, where that is known; else its layers tell.
+    fork: the one of `fork_wire.FORKS` that wrote the net, if known; otherwise it is inferred from the layers.
     """
     what = message_class.DESCRIPTOR.name
     try:
@@ -55,7 +55,7 @@ def read(path: str | Path, message_class: type[M], fork: str | None = None) -> M
 
 
 def write(path: str | Path, message: Message) -> None:
-    """Write `message` to `path`, whole or not at all. Raises SnapshotError."""
+    """Writes `message` to `path`, whole or not at all. Raises SnapshotError."""
     if (size := message.ByteSize()) > LIMIT:
         raise SnapshotError(
             f"{path}: the message has {size} bytes, and protobuf writes 2 GiB at most. Use snapshot_format: HDF5."
@@ -66,14 +66,14 @@ def write(path: str | Path, message: Message) -> None:
 
 
 def read_net(path: str | Path, fork: str | None = None) -> pb.NetParameter:
-    """The net, with its parameters, that the .caffemodel `path` holds, in today's form. Raises PrototxtError."""
+    """The net with its parameters in the .caffemodel `path`, upgraded to today's form. Raises PrototxtError."""
     return upgrade.bring_up(read(path, pb.NetParameter, fork), path)
 
 
 def to_array(blob: pb.BlobProto) -> np.ndarray:
     """The values of `blob`, float32 and read-only, shaped by `shape`, or by the older num × channels × height × width.
 
-    Raises SnapshotError where the number of values is not the shape's, and for a shape that no array can have.
+    Raises SnapshotError if the number of values does not match the shape, and for a shape that no array can have.
     """
     values = _packed(blob, "double_data" if blob.double_data else "data")
     shape = model_shapes.of_blob(blob)
@@ -81,14 +81,16 @@ def to_array(blob: pb.BlobProto) -> np.ndarray:
         raise SnapshotError(f"a blob of shape {shape} holds {values.size} values.")
     try:
         return values.astype(np.float32, copy=False).reshape(shape)
-    except ValueError:  # of no values at all, but along more or longer axes than numpy has
-        raise SnapshotError(f"a blob has {len(shape)} axes, of sizes up to {max(shape)}; no array is so.") from None
+    except ValueError:  # no values at all, but more or longer axes than numpy allows
+        raise SnapshotError(
+            f"a blob has {len(shape)} axes, of sizes up to {max(shape)}; no array can have that shape."
+        ) from None
 
 
 def from_array(array: np.ndarray, diff: np.ndarray | None = None) -> pb.BlobProto:
-    """A blob of `array`'s shape and values, as float32; `diff` is a gradient of that shape.
+    """A blob with `array`'s shape and values, as float32; `diff`: a gradient of that shape.
 
-    Raises SnapshotError where that is more than protobuf can hold.
+    Raises SnapshotError if that is more than protobuf can hold.
     """
     if 4 * np.size(array) > LIMIT:
         raise SnapshotError(
@@ -103,8 +105,9 @@ def from_array(array: np.ndarray, diff: np.ndarray | None = None) -> pb.BlobProt
     return blob
 
 
-# Python's protobuf hands out repeated numbers one object at a time: minutes for a large model. On the wire they are
-# one run of little-endian values, which numpy takes as it is. https://protobuf.dev/programming-guides/encoding/
+# Python's protobuf returns repeated numbers one object at a time, which takes minutes for a large model. On the wire
+# they are one run of little-endian values, which numpy reads directly.
+# https://protobuf.dev/programming-guides/encoding/
 
 
 def _packed(blob: pb.BlobProto, name: str) -> np.ndarray:
@@ -132,7 +135,7 @@ def _number(name: str) -> int:
 
 
 def _keep_raw_bytes(message: Message) -> None:
-    """Makes strings of those that are no UTF-8, which Python's protobuf hands out as bytes; see `raw_bytes`."""
+    """Replaces strings that are not UTF-8, which Python's protobuf returns as bytes, by text; see `raw_bytes`."""
     for field, value in message.ListFields():
         if field.message_type is not None and field.message_type is not pb.BlobProto.DESCRIPTOR:
             for each in value if field.is_repeated else (value,):
@@ -151,7 +154,7 @@ def _parsed(data: bytes, message_class: type[M], fork: str | None) -> M:
     net = fork_wire.translated(data, fork)
     try:
         return message_class.FromString(net)
-    except DecodeError:  # perhaps of a fork that is not known
+    except DecodeError:  # perhaps it is from an unknown fork
         return message_class.FromString(fork_wire.readable(net))
 
 
@@ -163,7 +166,7 @@ def _has(data: bytes, message_class: type[Message], field: str) -> bool:
 
 
 def _mistaken(data: bytes, what: str) -> str:
-    """What the `data` of a file that is no binary `what` seems to be."""
+    """What the `data` of a file seems to be, if it is not a binary `what`; for a message."""
     if data.startswith(HDF5):
         return f"is HDF5, and a binary {what} is needed. Name HDF5 files .h5."
     for other, field, kind in _RECOGNISED:
@@ -171,4 +174,4 @@ def _mistaken(data: bytes, what: str) -> str:
             return f"is {kind}, and a binary {what} is needed."
     if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in data[:512]):
         return f"is text, and a binary {what} is needed. Is it the prototxt of the model?"
-    return f"is no binary {what}, or only a part of one: is it damaged, or not copied to the end?"
+    return f"is not a binary {what}, or only a part of one: is it damaged, or not copied completely?"

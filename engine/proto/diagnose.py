@@ -1,4 +1,4 @@
-"""What is wrong with a prototxt that does not parse, in words for the person who made it."""
+"""Finds out what is wrong with a prototxt that does not parse, in words for the person who wrote it."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from engine.proto.tokens import Token
 
 
 class Problem(Exception):
-    """A mistake in words, and the line that it is in."""
+    """A mistake in the text, and its line."""
 
     def __init__(self, line: int, message: str) -> None:
         super().__init__(message)
@@ -18,7 +18,7 @@ class Problem(Exception):
 
 
 class _Open(NamedTuple):
-    """A block that is not closed yet: its field's name, the type that it holds, and the token that opens it."""
+    """A block that is not closed yet: its field's name, its message type, and the token that opens it."""
 
     name: str
     holds: Descriptor
@@ -26,13 +26,14 @@ class _Open(NamedTuple):
 
 
 MOST = 100
-"""Fields that are not there, after which no more are looked for."""
+"""How many unknown fields are reported at most."""
 
 
 class Diagnosis(NamedTuple):
-    """The mistakes in a text, and the text on the same lines without the fields in which they are.
+    """The mistakes in a text, and the text, on the same lines, without the fields that contain them.
 
-    All fields that there are not and the V1 types of forks, each once a block's kind; else the first other mistake.
+    The mistakes are all unknown fields and V1 types of forks, each once per type of block; or if there are none of
+    these, the first other mistake.
     """
 
     problems: list[Problem]
@@ -40,7 +41,7 @@ class Diagnosis(NamedTuple):
 
 
 def find(text: str, message_class: type[Message]) -> Diagnosis:
-    """The mistakes in `text`, read as a `message_class`. No problems where there are none to be found."""
+    """The mistakes in `text`, read as a `message_class`. There may be none that can be found."""
     walk = _Walk(text, message_class)
     try:
         walk.fields()
@@ -50,7 +51,7 @@ def find(text: str, message_class: type[Message]) -> Diagnosis:
 
 
 class _Walk:
-    """One pass over the tokens, as the parser makes it."""
+    """One pass over the tokens, in the way of the parser. Raises Problem for a mistake that it cannot go past."""
 
     def __init__(self, text: str, message_class: type[Message]) -> None:
         self.text = text
@@ -59,7 +60,7 @@ class _Walk:
         self.open = [_Open("", message_class.DESCRIPTOR, None)]  # type: ignore[arg-type]
         self.unknown: dict[tuple[str, str], Problem] = {}
         self.skipped: list[tuple[Token, Token]] = []
-        """The first and the last token of each field with a mistake that the walk has gone on from."""
+        """The first and the last token of each field with a mistake that the walk has gone past."""
 
     def peek(self) -> Token | None:
         return self.tokens[self.at] if self.at < len(self.tokens) else None
@@ -72,7 +73,7 @@ class _Walk:
         return True
 
     def fields(self) -> None:
-        """The fields of the innermost open block, and what closes it."""
+        """Walks the fields of the innermost open block, up to and including what closes it."""
         opener = self.open[-1].opener
         given: set[str] = set()
         while (token := self.peek()) is not None:
@@ -104,7 +105,7 @@ class _Walk:
         if field is None:
             problem = Problem(name.line, wording.unknown_field(name.text, here.holds, here.name))
             if len(self.open) == 1 and fork_fields.owner(here.holds.name, name.text) is None:
-                raise problem  # likely the wrong file, and all of it would be said
+                raise problem  # probably the wrong file: every field of it would be reported
             self.keep(problem, here.holds.full_name, name.text)
             self.skip(problem)
             self.skipped.append((name, self.tokens[self.at - 1]))
@@ -119,13 +120,13 @@ class _Walk:
             self.message(name, field, field.message_type)
 
     def keep(self, problem: Problem, where: str, what: str) -> None:
-        """Takes down a problem that the walk can go on from. Raises it where there are too many."""
+        """Notes a problem that the walk can go past. Raises it if there are too many."""
         self.unknown.setdefault((where, what), problem)
         if len(self.unknown) >= MOST:
             raise problem
 
     def skip(self, problem: Problem) -> None:
-        """Past the value of a field that there is not. Raises the problem where that does not end."""
+        """Goes past the value of an unknown field. Raises the problem if the value does not end."""
         self.take(":")
         deep = 0
         while (token := self.peek()) is not None:
@@ -185,7 +186,7 @@ class _Walk:
             self.at += 1
 
     def rest(self) -> str:
-        """The text with blanks for what was skipped."""
+        """The text without what was skipped, on the same lines."""
         kept, done = [], 0
         for first, last in self.skipped:
             kept += [self.text[done : first.start], "\n" * (last.line - first.line)]
@@ -209,8 +210,8 @@ class _Walk:
         )
 
     def dedented(self) -> tuple[str, Token] | None:
-        """The first block whose closing brace stands further left than the block began: the brace that was meant for
-        an outer block, in a file that is indented."""
+        """The first block whose closing brace is further left than the line that opens it: in an indented file, that
+        brace was meant for an outer block."""
         stack: list[tuple[str, Token]] = []
         for i, token in enumerate(self.tokens):
             if token.text in tokens.OPENERS:

@@ -1,4 +1,4 @@
-"""Fields that forks of Caffe have added to its blocks, and that are not in caffe.proto: errors can name the fork."""
+"""Fields that forks of Caffe have added to its blocks and that caffe.proto lacks, so that errors can name the fork."""
 
 from engine.proto import forks
 
@@ -284,7 +284,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "V1LayerParameter": "detection_loss_param eval_detection_param",
     },
 }
-"""Fork → message of caffe.proto → its further fields there, parted by blanks."""
+"""Fork → message of caffe.proto → the fork's further fields in it, separated by blanks."""
 
 _OWNERS = {
     (message, field): fork
@@ -296,5 +296,5 @@ _FORMS = {"LayerParameter": "V1LayerParameter", "V1LayerParameter": "LayerParame
 
 
 def owner(message: str, field: str) -> str | None:
-    """The fork that has the field in this message, or in the other form of a layer."""
+    """The fork that has the field in this message, or in the other form of a layer; None if no fork is known to."""
     return _OWNERS.get((message, field)) or _OWNERS.get((_FORMS.get(message, ""), field))

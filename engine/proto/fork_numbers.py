@@ -1,4 +1,4 @@
-"""Fields that have another number in a fork's binary files than in caffe.proto, which has those of all forks."""
+"""Fields whose number in a fork's binary files differs from that in caffe.proto, which has the fields of all forks."""
 
 NUMBERS: dict[str, dict[str, dict[str, int]]] = {
     "ssd": {
@@ -396,4 +396,4 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
         "TransformationParameter": {"random_resize_param": 15, "random_aspect_ratio_param": 16},
     },
 }
-"""Fork → message → field → its number there."""
+"""Fork → message → field → its number in the fork."""

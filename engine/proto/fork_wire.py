@@ -1,8 +1,8 @@
-"""Binary nets of Caffe's forks, rewritten to the numbers that their fields have in caffe.proto, and back.
+"""Translates binary nets of Caffe's forks to the field numbers of caffe.proto, and back.
 
-Forks have given the same number to different fields. Which fork made a net is told from its layers: a field counts for
-a fork where it is one of the layer's own type, such as 203 in a PriorBox layer. What still cannot be read as Caffe's
-field of that number, since it is that of a fork unknown, is left out.
+Forks use the same number for different fields. Which fork made a net is inferred from its layers: a field is evidence
+for a fork if in that fork it belongs to the layer's type, such as 203 in a PriorBox layer. A field that still cannot be
+read as Caffe's field of that number, since it is from an unknown fork, is left out.
 """
 
 from collections import Counter
@@ -27,15 +27,15 @@ _TYPE = 2
 """The field of a LayerParameter that holds its type."""
 
 _BLOBS = 7
-"""The field that holds its parameters."""
+"""The field of a LayerParameter that holds its parameters."""
 
 _said: list[str] = []
-"""The fork that the user has said nets are of, if any."""
+"""The fork that the user has named, if any."""
 
 _NET: Descriptor = pb.NetParameter.DESCRIPTOR  # type: ignore[assignment]
 
 _OURS = 61001
-"""Fields of forks have this number in caffe.proto, or a higher one, but for those of few messages."""
+"""The lowest number of forks' fields in caffe.proto, except in a few messages."""
 
 _OWN = {
     "Normalize": ("norm_param", "normalize_param"),
@@ -52,12 +52,13 @@ _OWN = {
     **dict.fromkeys(("ImgWriter", "FLOWriter", "FloatWriter", "PFMWriter"), ("writer_param",)),
     **dict.fromkeys(("ImgReader", "FloatReader"), ("reader_param",)),
 }
-"""Types whose blocks are not called as they are."""
+"""The blocks of those layer types whose blocks are not named after them."""
 
 
 @contextmanager
 def saying(fork: str | None) -> Iterator[None]:
-    """Inside, binary nets are read and written as `fork`'s, one of FORKS; for None their layers tell, as ever."""
+    """Within the block, binary nets are read and written as those of `fork`, one of FORKS; for None the fork is
+    inferred from the layers, as usual."""
     _said[:] = [fork] if fork else []
     try:
         yield
@@ -66,9 +67,9 @@ def saying(fork: str | None) -> Iterator[None]:
 
 
 def translated(data: bytes, fork: str | None = None) -> bytes:
-    """`data`, a binary NetParameter of `fork`, or of the fork that its layers tell, as caffe.proto has it.
+    """`data`, a binary NetParameter of `fork`, or of the fork inferred from its layers, with caffe.proto's numbers.
 
-    Raises DecodeError where it is no message at all.
+    Raises DecodeError if it is not a message at all.
     """
     maker = fork or next(iter(_said), None) or _told(data)
     if maker is None:
@@ -79,8 +80,8 @@ def translated(data: bytes, fork: str | None = None) -> bytes:
 def as_forks(data: bytes) -> bytes:
     """`data`, a binary NetParameter of caffe.proto, with the numbers of the fork that has most of the net's fields.
 
-    That is the fork which `saying` names; or, of those whose numbers tell a reader which fork's they are, the first.
-    A net without fields of forks stays as it is.
+    If `saying` names a fork, it is that one; otherwise only forks count that a reader can infer from the result. A net
+    without fields of forks stays as it is.
     """
     bare = _without_blobs(data)
     net = pb.NetParameter.FromString(bare)
@@ -95,8 +96,8 @@ def as_forks(data: bytes) -> bytes:
 
 
 def readable(data: bytes) -> bytes:
-    """`data`, a binary NetParameter, without those blocks of its layers that are no message as Caffe has it under
-    their number. Raises DecodeError where it is no message at all."""
+    """`data`, a binary NetParameter, without those blocks of its layers that cannot be read as Caffe's message of that
+    number. Raises DecodeError if it is not a message at all."""
     parts: list[bytes | memoryview] = []
     for field in fields(data, 0, len(data)):
         layer = _LAYERS.get(field.number) if field.wire == 2 else None
@@ -115,7 +116,7 @@ def readable(data: bytes) -> bytes:
 
 
 def _names(message: Message) -> Iterator[tuple[str, str]]:
-    """The fields of forks that are set in a message, each with the message that it is a field of."""
+    """The forks' fields that are set in a message, as (message, field), including those in nested messages."""
     for field, value in message.ListFields():
         inside = field.message_type is not None and field.message_type is not pb.BlobProto.DESCRIPTOR
         if field.number >= _OURS:
@@ -130,7 +131,7 @@ def _named(fork: str) -> frozenset[tuple[str, str]]:
 
 
 def _form(message: str) -> str:
-    """The forms of a layer have the same fields of forks."""
+    """The name of a message, with both forms of a layer as one, since they have the same fields of forks."""
     return "LayerParameter" if message == "V1LayerParameter" else message
 
 
@@ -151,7 +152,7 @@ def _numbered(data: bytes, fork: str) -> bytes:
 
 
 def _theirs(data: memoryview, whole: Field, descriptor: Descriptor, numbers: dict[str, dict[str, int]]) -> bytes:
-    """The value of a field that holds a `descriptor`, with caffe.proto's numbers replaced by a fork's."""
+    """The value of a field that holds a message `descriptor`, with caffe.proto's numbers replaced by a fork's."""
     parts: list[bytes | memoryview] = []
     for field in fields(data, whole.value, whole.end):
         ours = descriptor.fields_by_number.get(field.number)
@@ -167,7 +168,7 @@ def _theirs(data: memoryview, whole: Field, descriptor: Descriptor, numbers: dic
 
 
 def _told(data: bytes) -> str | None:
-    """The fork most of whose own fields the layers have."""
+    """The fork with the most evidence in the layers' fields; None if there is no evidence."""
     votes: Counter[str] = Counter()
     for layer in fields(data, 0, len(data)):
         if layer.number != 100 or layer.wire != 2:
@@ -183,7 +184,7 @@ def _told(data: bytes) -> str | None:
 
 @cache
 def _claims(kind: str, number: int) -> tuple[str, ...]:
-    """The forks in which `number` is a block of the layer type `kind`."""
+    """The forks in which block `number` belongs to the layer type `kind`."""
     own = _OWN.get(kind) or (_plain(kind),)
     return tuple(
         fork
@@ -193,7 +194,7 @@ def _claims(kind: str, number: int) -> tuple[str, ...]:
 
 
 def _claims_inside(number: int, inside: tuple[int, ...]) -> list[str]:
-    """The forks that have one of the fields `inside` in Caffe's block `number`, where Caffe has none of that number."""
+    """The forks that define one of the fields `inside` in Caffe's block `number` where Caffe has none so numbered."""
     block = pb.LayerParameter.DESCRIPTOR.fields_by_number.get(number)
     if block is None or block.message_type is None:
         return []
@@ -214,12 +215,12 @@ def _plain(name: str) -> str:
 
 
 def _of(messages: dict[str, dict[str, int]], name: str = "LayerParameter") -> dict[str, int]:
-    """The fork's numbers of a message's fields; the forms of a layer have the same."""
+    """The fork's numbers of a message's fields, which are the same for both forms of a layer."""
     return messages.get(_form(name), {})
 
 
 def _renumbered(data: memoryview, whole: Field, descriptor: Descriptor, numbers: dict[str, dict[str, int]]) -> bytes:
-    """The value of a field that holds a `descriptor`, with a fork's numbers replaced by caffe.proto's."""
+    """The value of a field that holds a message `descriptor`, with a fork's numbers replaced by caffe.proto's."""
     theirs = {
         number: descriptor.fields_by_name[name]
         for name, number in _of(numbers, descriptor.name).items()
@@ -231,7 +232,7 @@ def _renumbered(data: memoryview, whole: Field, descriptor: Descriptor, numbers:
         meant = theirs.get(field.number)
         ours = descriptor.fields_by_number.get(field.number)
         if meant is not None and ours is not None and _plain(ours.name) == _plain(kind):
-            meant = None  # the block of Caffe's own that is called as the layer is
+            meant = None  # Caffe's own block that is named after the layer
         meant = meant or ours
         if meant is None or (meant.number == field.number and not _holds_forks(meant.message_type, numbers)):
             parts.append(data[field.start : field.end])
@@ -244,19 +245,19 @@ def _renumbered(data: memoryview, whole: Field, descriptor: Descriptor, numbers:
 
 
 def _with_number(data: memoryview, field: Field, number: int) -> tuple[bytes, memoryview]:
-    """A field under another number."""
+    """A field with another number."""
     _, behind = read_varint(data, field.start, field.end)
     return varint(number << 3 | field.wire), data[behind : field.end]
 
 
 def _holds_forks(descriptor: Descriptor | None, numbers: dict[str, dict[str, int]]) -> bool:
-    """Whether a message, or one inside it, has fields that the fork numbers otherwise."""
+    """Whether a message, or one nested in it, has fields that the fork numbers differently."""
     return descriptor is not None and descriptor.name in _reaching(frozenset(numbers))
 
 
 @cache
 def _reaching(names: frozenset[str]) -> frozenset[str]:
-    """The messages that are among `names`, or hold one that is."""
+    """The messages that are among `names`, or contain one that is."""
     found = set(names) | ({"V1LayerParameter"} if "LayerParameter" in names else set())
     while True:
         more = {
@@ -270,7 +271,7 @@ def _reaching(names: frozenset[str]) -> frozenset[str]:
 
 
 def _is_block(layer: Descriptor, field: Field) -> bool:
-    """Whether a layer's field is one of settings; its arrays are the same in all forks, and are not left out."""
+    """Whether a layer's field is a block of settings. Arrays are the same in all forks, and so are never left out."""
     known = layer.fields_by_number.get(field.number)
     return field.wire == 2 and known is not None and known.message_type not in (None, pb.BlobProto.DESCRIPTOR)
 
@@ -284,7 +285,7 @@ def _is_read(message: Callable[[], Message], data: bytes) -> bool:
 
 
 def _inside(data: bytes, field: Field) -> list[Field]:
-    """The fields of a field's value; none where it is no message."""
+    """The fields of a field's value; empty if it is not a message."""
     try:
         return list(fields(data, field.value, field.end))
     except DecodeError:

@@ -1,4 +1,4 @@
-"""Layers that well-known forks of Caffe have and BVLC Caffe 1.0 has not: errors can name the fork."""
+"""Layers of well-known forks of Caffe that BVLC Caffe 1.0 lacks, so that errors can name the fork."""
 
 SSD = "SSD (weiliu89/caffe)"
 FASTER_RCNN = "Faster R-CNN (rbgirshick/caffe-fast-rcnn)"
@@ -355,7 +355,7 @@ V1_TYPES = {
     "VOXEL_SOFTMAX_LOSS": C3D,
     "WINDOW_SEG_DATA": DECONVNET,
 }
-"""Type of a layer in the form of 2014 → the fork that has it."""
+"""Layer type in the form of 2014 (V1) → the fork that has it."""
 
 VALUES = {"DEF": NORMFACE, "LOWRES": NORMFACE}
 """Value of an enum, such as a method of pooling → the fork that has it."""

@@ -1,4 +1,4 @@
-"""How the frames of a video are called that lie as pictures in a folder of its own (VideoData)."""
+"""The file names of a video's frames, which are pictures in a folder of its own (VideoData)."""
 
 import re
 
@@ -8,11 +8,11 @@ from engine.proto import caffe_pb2 as pb
 DEFAULTS = {pb.VideoDataParameter.RGB: "image_%04d.jpg", pb.VideoDataParameter.FLOW: "flow_%c_%04d.jpg"}
 
 _WIDE = re.compile(r"%[^a-zA-Z]*\d{4}")
-"""A width that no file's name has room for."""
+"""A field width that no file name has room for."""
 
 
 def names(p: pb.VideoDataParameter, frame: int) -> list[str]:
-    """The files of a frame, the first being 1: one picture, or the flow along x and along y.
+    """The files of a frame, counted from 1: one picture, or the flow along x and along y.
 
     Raises PrototxtError for a name_pattern that does not take a number, or for flow a letter and a number.
     """
@@ -23,5 +23,5 @@ def names(p: pb.VideoDataParameter, frame: int) -> list[str]:
             raise ValueError(pattern)
         return [pattern % ((axis, frame) if of_flow else frame) for axis in ("xy" if of_flow else "x")]
     except (TypeError, ValueError, OverflowError) as e:
-        wanted = "a %c, for x and y, and a %d, as flow_%c_%04d.jpg" if of_flow else "a %d, as image_%04d.jpg"
-        raise PrototxtError(f'name_pattern "{pattern}" has not {wanted}.') from e
+        wanted = "a %c, for x and y, and a %d, as in flow_%c_%04d.jpg" if of_flow else "a %d, as in image_%04d.jpg"
+        raise PrototxtError(f'name_pattern "{pattern}" is wrong; it needs {wanted}.') from e

@@ -1,8 +1,9 @@
-"""Layers from outside of the tree: the modules that have them, and what their sources say of types and fields.
+"""Layers from outside the tree: finds their modules, and reads the layer types and fields from the sources.
 
-A module is named by HPCBREW_LAYERS, which `-layers` sets: a file, or a module as `import` takes it, several parted by
-commas. Or an installed package names it, by an entry point of the group `hpcbrew.layers`. Its source is read and not
-run: a laptop without JAX can tell the types, and fields must be known before the schema is made.
+A module is named by HPCBREW_LAYERS, which `-layers` sets: a file, or a module name as for `import`; several are
+separated by commas. Installed packages can name modules too, by entry points of the group `hpcbrew.layers`. The source
+is read without running it, since a laptop without JAX needs the types too, and the fields must be known before the
+schema is built.
 """
 
 import ast
@@ -27,17 +28,17 @@ GROUP = "hpcbrew.layers"
 """The entry points of installed packages that name modules of layers."""
 
 LARGEST = 4 << 20
-"""Bytes that a module's source may have."""
+"""The most bytes that a module's source may have."""
 
 _TAKEN = frozenset((*sys.stdlib_module_names, "caffe", "engine", "hpcbrew"))
 
 
 @dataclass(frozen=True)
 class LayerModule:
-    """A module of layers. name: as `import` takes it; root: the folder that it is imported from.
+    """A module of layers. name: as for `import`; root: the folder that it is imported from.
 
     types: those that its classes are registered for. schema: its fields in the language of .proto files, which begin
-    in line `line` of it. installed: an entry point names it.
+    in line `line` of the source. installed: whether an entry point names it.
     """
 
     name: str
@@ -50,14 +51,15 @@ class LayerModule:
 
 
 def modules() -> tuple[LayerModule, ...]:
-    """The modules; of those with one name, that of HPCBREW_LAYERS. Raises PrototxtError where one cannot be read."""
+    """The modules. If two have the same name, the one of HPCBREW_LAYERS counts. Raises PrototxtError if one cannot be
+    read."""
     given = [name.strip() for name in os.environ.get(Variable.LAYERS, "").split(",")]
     named = [_named(name, str(Path.cwd())) for name in given if name]
     return tuple({module.name: module for module in (*_installed(), *named)}.values())
 
 
 def types() -> dict[str, LayerModule]:
-    """The layer types that the modules have. Raises LayerError for one that two have."""
+    """The layer types of the modules. Raises LayerError for a type that two modules have."""
     found: dict[str, LayerModule] = {}
     for module in modules():
         for kind in module.types:
@@ -68,9 +70,9 @@ def types() -> dict[str, LayerModule]:
 
 
 def use(given: str) -> None:
-    """From now on, here and in processes started from here, the modules that `given` names are there too.
+    """Makes the modules that `given` names available, in this process and in those that it starts.
 
-    Raises PrototxtError where they cannot be read, or have fields and the schema is made already.
+    Raises PrototxtError if they cannot be read, and if they have fields but the schema is built already.
     """
     os.environ[Variable.LAYERS] = given
     late = [str(module.path) for module in modules() if module.schema and module not in _built]
@@ -85,13 +87,13 @@ _built: list[LayerModule] = []
 
 
 def build() -> Iterator[LayerModule]:
-    """The modules with fields, which from now on are a part of the schema."""
+    """The modules with fields, for building the schema. From now on these fields count as part of it."""
     _built.extend(module for module in modules() if module.schema)
     yield from _built
 
 
 def load(module: LayerModule) -> None:
-    """Runs a module, which registers its layers. Raises LayerError for what it raises."""
+    """Imports a module, which registers its layers. Raises LayerError if the module raises anything."""
     root = str(module.root)
     sys.path.insert(0, root)
     try:
@@ -102,7 +104,7 @@ def load(module: LayerModule) -> None:
         raise LayerError(f"{module.path}: {user_errors.told(e)}") from e
     finally:
         sys.path.remove(root)
-        sys.path.append(root)  # for what it imports later
+        sys.path.append(root)  # for its later imports
     where = getattr(loaded, "__file__", None)
     if where is None or Path(where).resolve() != module.path.resolve():
         raise LayerError(f"{module.path}: {where or 'another module'} has the name {module.name} too: rename yours.")
@@ -119,8 +121,8 @@ def _named(name: str, folder: str) -> LayerModule:
     found = _located(name, [folder, *sys.path])
     if found is None:
         raise PrototxtError(
-            f'{Variable.LAYERS}: there is no module "{name}" in {folder} or on PYTHONPATH. A file is named with its '
-            f"ending, as {name}.py."
+            f'{Variable.LAYERS}: there is no module "{name}" in {folder} or on PYTHONPATH. To name a file, write '
+            f"{name}.py."
         )
     return _read(name, *found)
 
@@ -132,13 +134,15 @@ def _installed() -> tuple[LayerModule, ...]:
         package = point.dist.name if point.dist else point.name
         place = _located(point.module, sys.path)
         if place is None:
-            raise PrototxtError(f'the package {package} names "{point.module}" for its layers, and there is none.')
+            raise PrototxtError(
+                f'the package {package} names the module "{point.module}" for its layers, which does not exist.'
+            )
         found.append(_read(point.module, *place, installed=True))
     return tuple(found)
 
 
 def _located(name: str, places: Sequence[str]) -> tuple[Path, Path] | None:
-    """The file of a module and the folder that it is imported from, without running the packages that it is in."""
+    """The file of a module, and the folder that it is imported from, found without running the packages around it."""
     parts = name.split(".")
     if not all(part.isidentifier() for part in parts) or parts[0] in _TAKEN:
         return None
@@ -166,12 +170,14 @@ def _read(name: str, path: Path, root: Path, *, installed: bool = False) -> Laye
     types = tuple(dict.fromkeys(_types(tree)))
     schema, line = next(_schemas(tree), ("", 0))
     if not types and not schema:
-        raise PrototxtError(f'{path}: registers no layer: a class of it needs @layer("NAME"), with the name itself.')
+        raise PrototxtError(
+            f'{path}: registers no layer: one of its classes needs @layer("NAME"), with the name written out.'
+        )
     return LayerModule(name, path.absolute(), root.absolute(), types, schema, line, installed)
 
 
 def _types(tree: ast.Module) -> Iterator[str]:
-    """The types of `@layer("Mine")` and `@registry.layer("Mine")`."""
+    """The types in `@layer("Mine")` and `@registry.layer("Mine")`."""
     for node in ast.walk(tree):
         for call in node.decorator_list if isinstance(node, ast.ClassDef) else ():
             match call:
@@ -182,7 +188,7 @@ def _types(tree: ast.Module) -> Iterator[str]:
 
 
 def _schemas(tree: ast.Module) -> Iterator[tuple[str, int]]:
-    """The text of `SCHEMA = "…"`, and the line where it begins."""
+    """The text of `SCHEMA = "…"`, and the line at which it begins."""
     for node in tree.body:
         match node:
             case ast.Assign(targets=[ast.Name(id="SCHEMA")], value=ast.Constant(value=str(text)) as value):

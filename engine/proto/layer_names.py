@@ -1,4 +1,4 @@
-"""The names of the layer types, listed without JAX: a laptop can tell a misspelt one too."""
+"""The names of all layer types. Needs no JAX, so that a laptop can find a misspelt one too."""
 
 from collections.abc import Collection, Iterator
 
@@ -207,7 +207,7 @@ FORKS: dict[str, tuple[str, ...]] = {
 """The types of Caffe's forks, by family."""
 
 TYPES = BVLC.union(*FORKS.values())
-"""The types that `engine.layers` registers."""
+"""All types that `engine.layers` registers."""
 
 
 NOT_OBEYED = {
@@ -246,7 +246,7 @@ NOT_OBEYED = {
     ),
     "video_data_param": ("device_id", "skip_frames", "video_file", "video_type"),
 }
-"""Fields that forks have added to Caffe's own blocks and that no layer here obeys."""
+"""Fields that forks have added to Caffe's own blocks, and that only the layers in _OBEYED obey."""
 
 _WEIGHTS = ("loss_param.weight_by_label_freqs", "loss_param.class_weighting")
 _CROPS = ("crop_h", "crop_w", "crop_height", "crop_width", "scale_factors")
@@ -272,13 +272,13 @@ _OBEYED = {
     "SoftmaxWithLoss": _WEIGHTS,
     "SoftmaxWithLossOHEM": _WEIGHTS,
 }
-"""But of them, by type, those that this one obeys."""
+"""The fields of NOT_OBEYED that a layer type obeys after all, by type."""
 
 
 def known() -> frozenset[str]:
-    """The types that there are, those of modules from outside of the tree included.
+    """All available types, including those of modules from outside the tree.
 
-    Raises LayerError for one of these that the tree has, too.
+    Raises LayerError for a type of such a module that the tree has as well.
     """
     outside = layer_modules.types()
     for kind in sorted(outside.keys() & TYPES):
@@ -287,18 +287,18 @@ def known() -> frozenset[str]:
 
 
 def lacking(config: pb.LayerParameter, there: Collection[str] | None = None) -> Iterator[tuple[str, str]]:
-    """What a layer asks for that is not there, its type and fields of forks: each by name, with what to say of it.
+    """What a layer asks for that is not supported, its type or fields of forks: the name of each, and a message.
 
-    there: the types that there are, if not `known`.
+    there: the available types, if not `known`.
     """
     if config.type not in (known() if there is None else there):
         yield config.type, unknown(config.type)
     for name in not_obeyed(config):
-        yield name, f"{name} is a field of a fork of Caffe that is not obeyed here."
+        yield name, f"{name} is a field of a fork of Caffe, and is not supported here."
 
 
 def not_obeyed(config: pb.LayerParameter) -> Iterator[str]:
-    """The fields of a layer that ask for what only a fork does, as block.field."""
+    """The fields of a layer, as block.field, that ask for something only a fork does."""
     for block, names in NOT_OBEYED.items():
         if config.HasField(block):
             for field, value in getattr(config, block).ListFields():
@@ -309,7 +309,7 @@ def not_obeyed(config: pb.LayerParameter) -> Iterator[str]:
 
 
 def unknown(kind: str) -> str:
-    """What to say of a type that is not there: whose it is, or what is nearest to it."""
+    """The message for an unknown type: the fork that it belongs to, or the types that resemble it."""
     if not kind:
         return 'it has no type, as type: "Convolution".'
     if kind in forks.TYPES:
@@ -323,6 +323,6 @@ def unknown(kind: str) -> str:
 
 
 def _is_variant(kind: str, known: str) -> bool:
-    """Whether `kind` is `known` and a word or a number more: a layer of its own, as Convolution3D, and no slip."""
+    """Whether `kind` is `known` plus a word or number: another layer, such as Convolution3D, and not a misspelling."""
     before, found, after = kind.partition(known)
     return bool(found) and bool(before or after[:1].isupper() or after[:1].isdigit())

@@ -1,7 +1,7 @@
-"""Spellings that protobuf's C++ parser takes, and so Caffe's users write, but its Python one does not.
+"""Respells what protobuf's C++ parser accepts, and so Caffe's users write, but its Python parser does not.
 
-value: - 5                a blank behind the sign
-source: "caf\\351.txt"     a string that is no UTF-8
+value: - 5                a blank after the sign
+source: "caf\\351.txt"     a string that is not UTF-8
 """
 
 from google.protobuf import text_encoding
@@ -10,7 +10,7 @@ from engine.proto import raw_bytes, tokens
 
 
 def respelt(text: str) -> str:
-    """`text` with such spellings as the Python parser takes them, on the same lines."""
+    """`text` with such spellings replaced by what the Python parser accepts, on the same lines."""
     out: list[str] = []
     done = 0
     found = tokens.tokenize(text)
@@ -33,7 +33,7 @@ _SIGNED = ("inf", "infinity", "nan")
 
 
 def _string(written: str) -> str:
-    """A string in quotation marks; one whose escapes make no UTF-8 with those bytes as `raw_bytes` keeps them."""
+    """A quoted string. If its escapes yield bytes that are not UTF-8, these are kept as `raw_bytes` describes."""
     if "\\" not in written:
         return written
     try:

@@ -1,8 +1,8 @@
-"""New-style `layer` blocks with old-style contents, as slides and tutorials from the change between the two print them.
+"""Rewrites new-style `layer` blocks with old-style contents, as slides and tutorials from the time between show them.
 
     layer { name: "ip" type: INNER_PRODUCT blobs_lr: 1 blobs_lr: 2 param: "shared" … }
 
-Caffe reads none of that. The text is rewritten, on the same lines, into what it means:
+Caffe does not read that. It is rewritten, on the same lines, to what it means:
 
     layer { name: "ip" type: "InnerProduct" param { name: "shared" lr_mult: 1 } param { lr_mult: 2 } … }
 """
@@ -23,7 +23,7 @@ class _Edit(NamedTuple):
 
 
 def modernise(text: str) -> tuple[str, list[tuple[int, str]]]:
-    """`text` with every such block rewritten, and for each its line and a notice. All else stays, lines included."""
+    """`text` with every such block rewritten, and the line and a notice for each. Everything else stays, lines too."""
     found = tokens.tokenize(text)
     edits: list[_Edit] = []
     notices: list[tuple[int, str]] = []

@@ -1,4 +1,4 @@
-"""The shapes of a model's arrays, read from its file without the arrays."""
+"""Reads the shapes of a model's arrays from its file without reading the arrays."""
 
 import mmap
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from engine.proto.wire import Field, fields
 Shape = tuple[int, ...]
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
-"""How files in HDF5 begin."""
+"""The first bytes of HDF5 files."""
 
 
 def _number(message: type, field: str) -> int:
@@ -25,17 +25,17 @@ LAYERS = {
     _number(pb.NetParameter, "layer"): (_number(pb.LayerParameter, "name"), _number(pb.LayerParameter, "blobs")),
     _number(pb.NetParameter, "layers"): (_number(pb.V1LayerParameter, "name"), _number(pb.V1LayerParameter, "blobs")),
 }
-"""Where a net has its layers, today's and the older ones, and where these have their names and arrays."""
+"""The fields with a net's layers, today's and the older ones, and for each those with a layer's name and arrays."""
 
 OLD = ("num", "channels", "height", "width")
 TOLD = {_number(pb.BlobProto, name) for name in ("shape", *OLD)}
-"""The fields of an array that say its shape."""
+"""The fields of an array that give its shape."""
 
 
 def read(path: Path) -> dict[str, list[Shape]] | None:
-    """The shapes of each layer's arrays, by its name, of a binary .caffemodel.
+    """The shapes of each layer's arrays in a binary .caffemodel, by the layer's name.
 
-    None for a model in HDF5. Raises PrototxtError for a file that cannot be read, or is no such model.
+    None for a model in HDF5. Raises PrototxtError for a file that cannot be read, or is not a binary model.
     """
     found: dict[str, list[Shape]] = {}
     try:
@@ -50,7 +50,7 @@ def read(path: Path) -> dict[str, list[Shape]] | None:
     except (OSError, ValueError) as error:  # ValueError: it is empty
         raise PrototxtError(f"{path}: cannot be read: {error}") from None
     except DecodeError as error:
-        raise PrototxtError(f"{path}: is no binary model, or is cut off: {error}") from None
+        raise PrototxtError(f"{path}: is not a binary model, or is truncated: {error}") from None
     return found
 
 
@@ -66,7 +66,7 @@ def _layer(data: memoryview, layer: Field) -> tuple[str, list[Shape]]:
 
 
 def of_blob(blob: pb.BlobProto) -> Shape:
-    """By `shape`, or by the older four numbers, which count where there is one of them."""
+    """The shape given by `shape`, or by the four older fields, which count if any of them is set."""
     return tuple(getattr(blob, name) for name in OLD) if any(map(blob.HasField, OLD)) else tuple(blob.shape.dim)
 
 

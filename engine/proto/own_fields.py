@@ -1,12 +1,12 @@
-"""Fields of layers from outside of the tree, made part of Caffe's schema as it is loaded.
+"""Adds the fields of layers from outside the tree to Caffe's schema while it is loaded.
 
-A module of layers says what its fields are in the language of .proto files, as proto2 has it:
+A module of layers declares its fields in the language of .proto files (proto2):
 
     message MineParameter { optional float alpha = 1 [default = 1]; }
     extend LayerParameter { optional MineParameter mine_param = 70001; }
 
-`extend` names a message of caffe.proto. What it adds are fields like any other: in text, `mine_param { alpha: 2 }`; in
-Python, `layer.mine_param.alpha`; in binary files, by their numbers. https://protobuf.dev/programming-guides/proto2/
+`extend` names a message of caffe.proto. The fields that it adds are like any other: `mine_param { alpha: 2 }` in text,
+`layer.mine_param.alpha` in Python, their numbers in binary files. https://protobuf.dev/programming-guides/proto2/
 """
 
 import re
@@ -21,7 +21,7 @@ from engine.proto import layer_modules
 from engine.proto.layer_modules import LayerModule
 
 NUMBERS = range(70000, 100000)
-"""The numbers of fields that are added to Caffe's messages: no fork has any there."""
+"""The numbers allowed for fields that are added to Caffe's messages: no fork uses any of them."""
 
 _Field = descriptor_pb2.FieldDescriptorProto
 _Message = descriptor_pb2.DescriptorProto
@@ -50,10 +50,10 @@ _TOKEN = re.compile(
 
 
 def described(serialized: bytes) -> FileDescriptor:
-    """caffe.proto as the compiler has written it, and with it the fields of the modules that there are.
+    """caffe.proto, as the compiler has serialized it, plus the fields of the available modules.
 
-    In a pool of its own: programs have a caffe_pb2 of their own too, and a pool takes a name once. Raises PrototxtError
-    for fields that cannot be: the message names the module and the line.
+    It is built in a pool of its own, since a program may load another caffe_pb2, and a pool accepts each name once.
+    Raises PrototxtError, naming module and line, for invalid fields.
     """
     pool = descriptor_pool.DescriptorPool()
     if modules := list(layer_modules.build()):
@@ -62,7 +62,7 @@ def described(serialized: bytes) -> FileDescriptor:
 
 
 def extended(serialized: bytes, modules: list[LayerModule]) -> bytes:
-    """`serialized`, a file of a schema, with the fields of `modules`. Raises PrototxtError."""
+    """`serialized`, a schema file, with the fields of `modules` added. Raises PrototxtError."""
     for module in modules:
         file = _File.FromString(serialized)
         _Reader(module, file).read()
@@ -81,7 +81,7 @@ class _Token(NamedTuple):
 
 
 class _Reader:
-    """One pass over a module's schema, which adds what it says to `file`."""
+    """One pass over a module's schema, which adds its declarations to `file`."""
 
     def __init__(self, module: LayerModule, file: _File) -> None:
         self.module = module
@@ -107,7 +107,7 @@ class _Reader:
                 case "extend":
                     self.extend()
                 case _:
-                    raise self.error(word, "is not taken here: write message, enum or extend")
+                    raise self.error(word, "is not allowed here: write message, enum or extend")
         for field, scope, word in self.open:
             self.resolve(field, scope, word)
 
@@ -148,7 +148,7 @@ class _Reader:
         word = self.take()
         target = self.caffes.get(word.text.removeprefix("caffe."))
         if target is None:
-            raise self.error(word, "is no message of Caffe's: extend LayerParameter, or another of caffe.proto")
+            raise self.error(word, "is not a message of Caffe's: extend LayerParameter, or another of caffe.proto")
         known = {field.name: field for field in target.field}
         self.expect("{")
         while (label := self.take()).text != "}":
@@ -158,7 +158,7 @@ class _Reader:
             if field.name in known:
                 raise self.error(label, f"{target.name} has a field {field.name} already: give yours another name")
             if label.text == "required":
-                raise self.error(label, f"{field.name} cannot be required: nets without it would be read no more")
+                raise self.error(label, f"{field.name} cannot be required: nets without it could not be read")
             if field.number not in NUMBERS:
                 raise self.error(
                     label, f"{field.name} = {field.number}: take a number from {NUMBERS[0]} to {NUMBERS[-1]}"
@@ -167,7 +167,7 @@ class _Reader:
 
     def field(self, holder: _Message, scope: str, label: _Token) -> _Field:
         if label.text not in _LABELS:
-            raise self.error(label, "is not taken here: a field begins with optional, repeated or required")
+            raise self.error(label, "is not allowed here: a field begins with optional, repeated or required")
         kind, name = self.take(), self.name()
         self.expect("=")
         number = self.number(1, 2**29 - 1)
@@ -197,24 +197,24 @@ class _Reader:
                 case "deprecated":
                     field.options.deprecated = value.text == "true"
                 case _:
-                    raise self.error(option, "is no option of a field here: there are default, packed and deprecated")
+                    raise self.error(option, "is not an option here: a field may have default, packed and deprecated")
             if (mark := self.take()).text == "]":
                 return
             if mark.text != ",":
                 raise self.error(mark, 'stands where "]" or "," should')
 
     def resolve(self, field: _Field, scope: str, word: _Token) -> None:
-        """The type of a field, which is looked for from its own message outwards; and its default."""
+        """Sets the type of a field, whose name is looked up from its own message outwards, and checks its default."""
         if not field.HasField("type"):
             while f"{scope}.{word.text}" not in self.kinds and scope:
                 scope = scope.rpartition(".")[0]
             found = self.kinds.get(f"{scope}.{word.text.removeprefix('caffe.')}")
             if found is None:
-                raise self.error(word, "is no type: neither a number's, nor a message of yours or of Caffe's")
+                raise self.error(word, "is not a type: neither a scalar, nor a message of yours or of Caffe's")
             field.type = found  # type: ignore[assignment]
             field.type_name = f".caffe{scope}.{word.text.removeprefix('caffe.')}"
         if field.HasField("default_value") and not _fits(field):
-            raise self.error(word, f'"{field.default_value}" is no default that the field {field.name} can have')
+            raise self.error(word, f'"{field.default_value}" cannot be the default of the field {field.name}')
 
     # Tokens
 
@@ -239,7 +239,7 @@ class _Reader:
     def name(self) -> _Token:
         token = self.take()
         if not token.text.isidentifier() or not token.text.isascii():
-            raise self.error(token, "is no name")
+            raise self.error(token, "is not a name")
         return token
 
     def number(self, least: int, most: int) -> int:
@@ -247,7 +247,7 @@ class _Reader:
         try:
             number = int(token.text, 0)
         except ValueError:
-            raise self.error(token, "is no whole number") from None
+            raise self.error(token, "is not a whole number") from None
         if not least <= number <= most:
             raise self.error(token, f"is not from {least} to {most}")
         return number
@@ -268,7 +268,7 @@ def _tokens(text: str, line: int) -> Iterator[_Token]:
 
 
 def _kinds(messages: object, enums: object, scope: str) -> Iterator[tuple[str, int]]:
-    """The full names of messages and enums, and which of both they are."""
+    """The full names of messages and enums, and which of the two each is."""
     for enum in enums:  # type: ignore[attr-defined]
         yield f"{scope}.{enum.name}", _Field.TYPE_ENUM
     for message in messages:  # type: ignore[attr-defined]
@@ -277,7 +277,7 @@ def _kinds(messages: object, enums: object, scope: str) -> Iterator[tuple[str, i
 
 
 def _fits(field: _Field) -> bool:
-    """Whether the default of a field is a value of its type; that of an enum's is seen to by protobuf."""
+    """Whether a field's default is a value of its type, for which it is normalised. protobuf checks those of enums."""
     value = field.default_value
     if field.label == _Field.LABEL_REPEATED or field.type == _Field.TYPE_MESSAGE:
         return False

@@ -1,4 +1,4 @@
-"""Where a relative path in a prototxt points to."""
+"""Resolves relative paths in a prototxt."""
 
 from pathlib import Path
 
@@ -7,11 +7,11 @@ from engine.proto import raw_bytes
 
 
 def resolve(path: str, named_in: str | Path | None = None) -> Path:
-    """The file or folder that `path`, found in the file `named_in`, stands for.
+    """The file or folder that `path`, written in the file `named_in`, refers to.
 
-    Caffe looks from the current directory. So does this, first; where nothing is there, it looks from the folder of
-    `named_in`, so that a model's folder works from anywhere. A path that is in neither place comes back as it was
-    given: the error about it then shows what the user wrote.
+    Like Caffe, this first looks relative to the current directory; if nothing is there, relative to the folder of
+    `named_in`, so that a model's folder works from anywhere. A path found in neither place is returned as given, so
+    that the error about it shows what the user wrote.
     """
     given = native(path)
     if named_in is None or given.is_absolute() or exists(given):
@@ -23,14 +23,15 @@ def resolve(path: str, named_in: str | Path | None = None) -> Path:
 def below(root_folder: str, name: str, source: str | Path, definition: str | Path | None) -> Path:
     """The file that the list `source` calls `name`, in a layer of the prototxt `definition`.
 
-    Caffe joins root_folder and name as they stand. Who wrote the beginning of the path, named it: the prototxt, where
-    there is a root_folder, and else the list.
+    As in Caffe, root_folder and name are simply concatenated. A relative result may refer to the folder of the file
+    that its beginning is written in: the prototxt if there is a root_folder, otherwise the list.
     """
     return resolve(root_folder + name, definition if root_folder else source)
 
 
 def passed_over(path: str, named_in: str | Path) -> Path | None:
-    """The file or folder of that name beside the file `named_in`, where `resolve` takes another that is here."""
+    """The file or folder beside the file `named_in` that `resolve` ignores, because another one with the same path
+    exists relative to the current directory; None if there is none."""
     given = native(path)
     beside = Path(named_in).parent / given
     if not path or given.is_absolute() or not exists(given) or not exists(beside) or given.samefile(beside):
@@ -39,13 +40,13 @@ def passed_over(path: str, named_in: str | Path) -> Path | None:
 
 
 def listed(line: str, source: str | Path) -> list[str]:
-    """The names on a line of the list `source`: each word is one, as Caffe reads it, unless a file is called as the
-    whole line is.
+    """The names on a line of the list `source`: each word is one, as in Caffe, unless the whole line is the name of an
+    existing file.
     """
     whole, words = line.strip(), line.split()
     return [whole] if len(words) > 1 and exists(resolve(whole, source)) else words
 
 
 def native(path: str) -> Path:
-    """The path that a string of a message stands for, whatever bytes it is made of."""
+    """The path that a string in a message stands for, whatever bytes it consists of."""
     return Path(raw_bytes.native(path))

@@ -1,7 +1,8 @@
-"""Bytes that are no UTF-8, in names of files above all: Caffe takes them, and Python's protobuf takes none in a string.
+"""Keeps bytes that are not UTF-8, mostly in file names: Caffe accepts them, but Python's protobuf refuses such strings.
 
-Such a byte travels as a character of a private plane, U+10FF80 to U+10FFFF for 0x80 to 0xFF, which no file uses: a text
-with them is a text like others. They become bytes again where a name goes to the file system, or into a file.
+Such a byte is represented by a private-use character, U+10FF80 to U+10FFFF for 0x80 to 0xFF, which no file uses, so
+that the text can be handled like any other. It becomes a byte again where a name goes to the file system, or into a
+file.
 """
 
 import re
@@ -12,20 +13,20 @@ _LONE = re.compile("[\udc80-\udcff]")
 
 
 def decoded(data: bytes) -> str:
-    """The text in `data`: UTF-8, and what is none kept."""
+    """The text in `data`: decoded as UTF-8, with other bytes kept."""
     return kept(data.decode("utf-8", "surrogateescape"))
 
 
 def encoded(text: str) -> bytes:
-    """The bytes that `decoded` was given."""
+    """The reverse of `decoded`."""
     return native(text).encode("utf-8", "surrogateescape")
 
 
 def kept(text: str) -> str:
-    """`text` with Python's own sign for such a byte, a lone surrogate, changed for one that protobuf takes."""
+    """`text` with lone surrogates, which Python uses for such bytes, replaced by characters that protobuf accepts."""
     return _LONE.sub(lambda found: chr(ord(found[0]) - 0xDC00 + _PLANE), text)
 
 
 def native(text: str) -> str:
-    """`text` as Python's file names have it: the reverse of `kept`."""
+    """`text` as in Python's file names, with lone surrogates: the reverse of `kept`."""
     return _KEPT.sub(lambda found: chr(ord(found[0]) - _PLANE + 0xDC00), text)

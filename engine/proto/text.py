@@ -1,4 +1,4 @@
-"""Reading and printing prototxt: protobuf's text format, with errors that say where and what would do."""
+"""Reads and prints prototxt, protobuf's text format. Errors say where the mistake is, and what to write instead."""
 
 import codecs
 import ctypes
@@ -25,18 +25,18 @@ log = logging.getLogger(__name__)
 M = TypeVar("M", bound=Message)
 
 LARGEST = 1 << 24
-"""Bytes of the largest text that is parsed: some twenty times the largest nets, and half a minute of parsing."""
+"""The most bytes of text that are parsed: some twenty times the largest nets, and half a minute of parsing."""
 
 PROTOTXTS = "*.prototxt"
 
 
 def read(path: str | Path, message_class: type[M]) -> M:
-    """The message that the text file `path` holds. Raises PrototxtError naming the file, the line and the field."""
+    """The message in the text file `path`. Raises PrototxtError naming the file, the line and the field."""
     return parse(load(path), message_class, str(path))
 
 
 def parse(text: str, message_class: type[M], name: str = "<string>") -> M:
-    """The message that `text` spells. `name` stands for the file in errors. Raises PrototxtError."""
+    """The message that `text` contains. `name`: the name of the file in errors. Raises PrototxtError."""
     message = message_class()
     try:
         text_format.Parse(text, message)
@@ -56,26 +56,26 @@ def parse(text: str, message_class: type[M], name: str = "<string>") -> M:
 
 
 def read_net(path: str | Path) -> pb.NetParameter:
-    """The net that `path` defines, in today's form whatever the age of the file. Notices of what was changed are
-    logged as warnings. Raises PrototxtError."""
+    """The net that `path` defines, upgraded to today's form. Notices of what was changed are logged as warnings.
+    Raises PrototxtError."""
     return upgrade.bring_up(read(path, pb.NetParameter), path)
 
 
 def read_solver(path: str | Path) -> pb.SolverParameter:
-    """The solver that `path` defines, in today's form. Notices and errors as those of `read_net`."""
+    """The solver that `path` defines, upgraded to today's form. Notices and errors are as in `read_net`."""
     return upgrade.bring_up(read(path, pb.SolverParameter), path)
 
 
 def write(path: str | Path, message: Message) -> None:
-    """Write `message` to `path` in text format, whole or not at all. Raises PrototxtError."""
+    """Writes `message` to `path` in text format, whole or not at all. Raises PrototxtError."""
     with atomic_file.writing(path, PrototxtError):
         atomic_file.replace(path, format(message).encode())
 
 
 def load(path: str | Path) -> str:
-    """The text in the file `path`. Raises PrototxtError where there is none or it is no text.
+    """The text in the file `path`. Raises PrototxtError if it is missing or not text.
 
-    Bytes that are not UTF-8, as old files have in their comments and names, come back as `raw_bytes` keeps them.
+    Bytes that are not UTF-8, which old files have in comments and names, are kept as `raw_bytes` describes.
     """
     file = Path(path)
     try:
@@ -101,19 +101,19 @@ def load(path: str | Path) -> str:
 
 
 def layer_lines(path: str | Path) -> list[tuple[str, int]]:
-    """Name and line of each layer in the net file `path`, in the file's order; "" for a layer without a name."""
+    """The name and line of each layer in the net file `path`, in the file's order; "" for a layer without a name."""
     return _layer_lines(load(path))
 
 
 def format(message: Message) -> str:
-    """`message` in text format, as C++ protobuf prints it and Caffe logs it: fields by number, floats in 6 digits
-    where these give the same float32 again, else in 9."""
+    """`message` in text format, as C++ protobuf prints it and Caffe logs it: fields in the order of their numbers,
+    floats with 6 digits if these reproduce the float32, otherwise with 9."""
     return "".join(_lines(message, ""))
 
 
 def _mistakes(text: str, message_class: type[Message]) -> list[str]:
-    """What is wrong with a text that does not parse, each with its line; with the fields that there are not the layer
-    types that there are not, which a net would be refused for next."""
+    """What is wrong with a text that does not parse, each with its line. Unknown layer types are reported along with
+    unknown fields, since the net would be refused for them next."""
     problems, rest = diagnose.find(text, message_class)
     said = [(problem.line, str(problem)) for problem in problems]
     if message_class is pb.NetParameter:
@@ -122,8 +122,8 @@ def _mistakes(text: str, message_class: type[Message]) -> list[str]:
 
 
 def _lacking(text: str) -> list[tuple[int, str]]:
-    """The layer types, and the fields of forks, that the net in `text` asks for in vain, with the line of the layer.
-    Empty for a text that does not parse."""
+    """The unsupported layer types and fields of forks that the net in `text` uses, with the line of the layer. Empty
+    for a text that does not parse."""
     net = pb.NetParameter()
     try:
         text_format.Parse(text, net)
@@ -132,9 +132,9 @@ def _lacking(text: str) -> list[tuple[int, str]]:
     except (text_format.ParseError, PrototxtError):
         return []
     lines = _layer_lines(text)
-    if len(lines) != len(net.layer):  # layers in [ a list ]
+    if len(lines) != len(net.layer):  # layers given as a [ list ]
         return []
-    there = {"", *layer_names.known()}  # "": a type that has been left out
+    there = {"", *layer_names.known()}  # "": a type that was dropped because it is a mistake itself
     said: dict[str, tuple[int, str]] = {}
     for layer, (_, line) in zip(net.layer, lines, strict=True):
         for name, words in layer_names.lacking(layer, there):
@@ -143,6 +143,7 @@ def _lacking(text: str) -> list[tuple[int, str]]:
 
 
 def _complete(message: M, text: str, name: str) -> M:
+    """`message`. Raises PrototxtError if a required field is missing."""
     missing = message.FindInitializationErrors()  # type: ignore[attr-defined]
     if missing:
         layer = re.match(r"layer\[(\d+)\]\.", missing[0])
@@ -152,7 +153,7 @@ def _complete(message: M, text: str, name: str) -> M:
 
 
 def _printable(text: str) -> str:
-    """`text` without what a file could do to a terminal."""
+    """`text` without characters that a terminal would obey."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
@@ -201,6 +202,7 @@ def _scalar(field: FieldDescriptor, value: Any) -> str:
 
 
 def _shortest(value: float, double: bool) -> str:
+    """`value` with as few digits as C++ protobuf uses."""
     rounded, few, enough = (ctypes.c_double, 15, 17) if double else (ctypes.c_float, 6, 9)
     short = f"{value:.{few}g}"
     return short if math.isnan(value) or rounded(float(short)).value == value else f"{value:.{enough}g}"

@@ -1,4 +1,4 @@
-"""Protobuf's text format as tokens with their lines: what error messages and rewriting need, and a parser hides."""
+"""Splits protobuf's text format into tokens with their lines, which error messages and rewriting need."""
 
 import re
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _TOKEN = re.compile(
 
 
 class Token(NamedTuple):
-    """kind: word, number, string, quote (a string that is never closed), mark or other; start: offset in the text."""
+    """kind: word, number, string, quote (an unclosed string), mark or other; start: offset in the text."""
 
     kind: str
     text: str
@@ -34,7 +34,8 @@ class Token(NamedTuple):
 
 
 class Field(NamedTuple):
-    """One field of a block. `values` are the tokens of a scalar or of a [list]; a nested block has none."""
+    """One field of a block. values: the tokens of a scalar or of a [list]; empty for a nested block. end: the offset in
+    the text at which the field ends."""
 
     name: Token
     values: list[Token]
@@ -57,7 +58,7 @@ def tokenize(text: str) -> list[Token]:
 
 
 def fields(tokens: list[Token], start: int = 0, stop: int | None = None) -> Iterator[Field]:
-    """The fields that lie directly between `start` and `stop`. Text that is no field is passed over."""
+    """The fields directly between the tokens `start` and `stop`, not those of nested blocks; the rest is skipped."""
     at, stop = start, len(tokens) if stop is None else stop
     while at < stop:
         name = tokens[at]
@@ -86,7 +87,7 @@ def fields(tokens: list[Token], start: int = 0, stop: int | None = None) -> Iter
 
 
 def closing(tokens: list[Token], opener: int, stop: int) -> int:
-    """Index of the token that closes the block which `opener` opens; `stop` where none does."""
+    """The index of the token that closes the block opened at `opener`; `stop` if none does."""
     depth = 0
     for at in range(opener, stop):
         if tokens[at].text in ("{", "<"):

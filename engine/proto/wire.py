@@ -1,4 +1,4 @@
-"""Messages of protobuf as they lie on the wire, field by field, without what is in them.
+"""Protobuf's wire format: splits a message into fields without decoding their values.
 
 https://protobuf.dev/programming-guides/encoding/
 """
@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 
 
 class Field(NamedTuple):
-    """One field on the wire: its bytes are data[start:end], those of its value data[value:end]."""
+    """One field on the wire: its bytes are data[start:end], those of its value data[value:end]. wire: its wire type."""
 
     number: int
     wire: int
@@ -20,7 +20,7 @@ class Field(NamedTuple):
 
 
 def fields(data: bytes | memoryview, start: int, end: int) -> Iterator[Field]:
-    """The fields of the message that data[start:end] holds. Raises DecodeError where it is none."""
+    """The fields of the message in data[start:end]. Raises DecodeError if that is not a message."""
     at = start
     while at < end:
         first, (tag, at) = at, read_varint(data, at, end)
@@ -38,12 +38,12 @@ def fields(data: bytes | memoryview, start: int, end: int) -> Iterator[Field]:
             case _:
                 raise DecodeError(f"wire type {tag & 7}")
         if at > end or not tag >> 3:
-            raise DecodeError("a field that ends behind its message")
+            raise DecodeError("a field that goes beyond its message")
         yield Field(tag >> 3, tag & 7, first, value, at)
 
 
 def read_varint(data: bytes | memoryview, at: int, end: int) -> tuple[int, int]:
-    """The number that begins at `at`, and where it ends. Raises DecodeError where it does not before `end`."""
+    """The varint at `at`, and the position after it. Raises DecodeError if it does not end before `end`."""
     number = shift = 0
     while at < end and shift < 70:
         number |= (data[at] & 127) << shift
@@ -55,7 +55,7 @@ def read_varint(data: bytes | memoryview, at: int, end: int) -> tuple[int, int]:
 
 
 def varint(number: int) -> bytes:
-    """A number as protobuf writes it, and LevelDB: seven bits a byte, the lowest first."""
+    """A number as a varint, as protobuf and LevelDB write it: seven bits per byte, the lowest first."""
     out = bytearray()
     while number > 127:
         out.append(number & 127 | 128)
@@ -64,5 +64,5 @@ def varint(number: int) -> bytes:
 
 
 def delimited(number: int, value: bytes | memoryview) -> tuple[bytes, bytes | memoryview]:
-    """The field of that number with a value of any length: what stands before the value, and the value."""
+    """The length-delimited field of that number: what precedes the value, and the value."""
     return varint(number << 3 | 2) + varint(len(value)), value

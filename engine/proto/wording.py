@@ -20,7 +20,7 @@ _LAYERS = {pb.LayerParameter.DESCRIPTOR: "layer", pb.V1LayerParameter.DESCRIPTOR
 
 
 def stray(token: Token) -> str:
-    """`token` stands where a field must begin."""
+    """The message for a `token` that stands where a field must begin."""
     if token.text in OPENERS.values():
         return f'"{token.text}" closes nothing: there is one too many, here or further up.'
     if token.text in OPENERS:
@@ -31,18 +31,19 @@ def stray(token: Token) -> str:
 
 
 def unknown_field(name: str, descriptor: Descriptor, block: str) -> str:
-    """No field `name` in a `block` of the type `descriptor`; the whole file where `block` is empty."""
+    """The message for a `name` that is not a field of `block`, of the type `descriptor`; an empty `block` stands for
+    the whole file."""
     return f'"{name}" is not a field of {block or _FILES.get(descriptor, descriptor.name)}{_instead(name, descriptor)}.'
 
 
 _LISTS = {"device_id": " Several GPUs: caffe train -gpu 0,1, or hpcbrew submit --gpus-per-node 2."}
-"""What else to do in place of a list, by field: temporal segment networks' device_id is one."""
+"""What to do instead of giving a list, by field: in temporal segment networks, device_id is a list."""
 
 
 def wrong_value(name: str, field: FieldDescriptor, value: Token) -> str | None:
-    """What is wrong with `value` for `field`; None where nothing is."""
+    """What is wrong with `value` for `field`; None if nothing is."""
     if value.text in OPENERS or (value.text == "[" and not field.is_repeated):
-        what = "is no block" if value.text in OPENERS else "takes one value, and a list was found"
+        what = "is not a block" if value.text in OPENERS else "takes one value, and a list was found"
         return f'"{name}" {what}. Write {name}: {example(field)}.{_LISTS.get(name, "") if value.text == "[" else ""}'
     if value.kind == "quote":
         return f"the quotation mark before {value.text[1:21]} is not closed in its line."
@@ -60,7 +61,7 @@ def wrong_value(name: str, field: FieldDescriptor, value: Token) -> str | None:
 
 
 def of_fork(value: Token) -> bool:
-    """Whether a value that an enum has not is a fork's."""
+    """Whether a value that is not in its enum belongs to a fork."""
     return value.kind == "word" and value.text in forks.V1_TYPES.keys() | forks.VALUES.keys()
 
 
@@ -76,7 +77,7 @@ def example(field: FieldDescriptor) -> str:
 
 
 def _instead(name: str, descriptor: Descriptor) -> str:
-    """Where a field `name` would be right, or what there is in its place."""
+    """The end of a message about an unknown field `name`: where it belongs, or which fields there are instead."""
     if fork := fork_fields.owner(descriptor.name, name):
         return f". It belongs to {fork}, a fork of Caffe"
     elsewhere = [file for each, file in _FILES.items() if name in each.fields_by_name]
@@ -118,7 +119,7 @@ def _wrong_string(name: str, value: Token) -> str | None:
     try:
         text_encoding.CUnescape(value.text[1:-1])
     except ValueError:
-        return f'the value of "{name}", {value.text}, has a backslash sequence that is no text. A backslash is \\\\.'
+        return f'the value of "{name}", {value.text}, has an invalid backslash sequence. Write a backslash as \\\\.'
     return None
 
 
@@ -131,7 +132,7 @@ def _wrong_integer(name: str, field: FieldDescriptor, value: Token) -> str | Non
 
 
 def _integer(text: str) -> int | None:
-    """The value of a decimal, hexadecimal (0x1f) or octal (017) integer."""
+    """The value of a decimal, hexadecimal (0x1f) or octal (017) integer; None if `text` is not one."""
     digits = text.lstrip("+-")
     octal = len(digits) > 1 and digits.isdigit() and digits[0] == "0"
     try:

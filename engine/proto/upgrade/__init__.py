@@ -1,4 +1,4 @@
-"""Old nets and solvers brought to today's form, as Caffe does it, in the message itself.
+"""Upgrades old nets and solvers to today's form, in place, as Caffe does.
 
 Each step turns one older form into the next: V0 layers (2013) into V1 layers (2014), V1 into today's, transformations
 inside data parameters into `transform_param`, `input` fields into an Input layer, fields of forks into those of Caffe.
@@ -28,7 +28,10 @@ _SOLVER_TYPES = {
 
 
 def bring_up(message: M, path: str | Path) -> M:
-    """`message`, read from `path`, upgraded in place, its notices logged as warnings. Raises PrototxtError."""
+    """Upgrades `message`, read from `path`, in place, logs the notices as warnings, and returns it.
+
+    Raises PrototxtError.
+    """
     try:
         notices = upgrade_net(message) if isinstance(message, pb.NetParameter) else upgrade_solver(message)
     except PrototxtError as error:
@@ -39,9 +42,9 @@ def bring_up(message: M, path: str | Path) -> M:
 
 
 def upgrade_net(net: pb.NetParameter) -> list[str]:
-    """Bring `net` to today's form, in place; returns what the user should know. A modern net is left as it is.
+    """Upgrades `net` in place; returns notices for the user. A modern net is left as it is.
 
-    Raises PrototxtError where an old form contradicts itself.
+    Raises PrototxtError if an old form contradicts itself.
     """
     oldest = v0.upgrade(net)
     old = v1.upgrade(net)
@@ -56,9 +59,9 @@ def upgrade_net(net: pb.NetParameter) -> list[str]:
 
 
 def upgrade_solver(solver: pb.SolverParameter) -> list[str]:
-    """Bring `solver`, and nets written inside it, to today's form, in place; returns what the user should know.
+    """Upgrades `solver`, and nets written inside it, in place; returns notices for the user.
 
-    Raises PrototxtError where both the old `solver_type` and `type` are given.
+    Raises PrototxtError if both the old `solver_type` and `type` are given.
     """
     notices = []
     if solver.HasField("solver_type"):
@@ -71,7 +74,7 @@ def upgrade_solver(solver: pb.SolverParameter) -> list[str]:
         solver.ClearField("solver_type")
         notices.append(f'solver_type is an old field; read as type: "{solver.type}"')
     if solver.engine:
-        notices.append(f'engine "{solver.engine}" is one of Intel\'s Caffe, and is without effect')
+        notices.append(f'engine "{solver.engine}" is one of Intel\'s Caffe, and has no effect')
         solver.ClearField("engine")
     inline = [name for name in ("net_param", "train_net_param") if solver.HasField(name)]
     for net in [*(getattr(solver, name) for name in inline), *solver.test_net_param]:

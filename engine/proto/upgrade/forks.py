@@ -1,4 +1,4 @@
-"""Blocks of forks of Caffe that say with other fields what Caffe's own, or those of today, say."""
+"""Fields of Caffe's forks that have an equivalent in Caffe's own or today's fields, rewritten to these."""
 
 from engine.proto import caffe_pb2 as pb
 
@@ -7,13 +7,14 @@ _VIDEO = {
     "Deconvolution3D": ("convolution_param", "convolution3d_param"),
     "Pooling3D": ("pooling_param", "pooling3d_param"),
 }
-"""Layers of C3D's nets of 2014 → the block that they have there, and the one that they have today."""
+"""Layer type of C3D's nets of 2014 → the block that it has there, and the one that it has today."""
 
 _ENGINES = ("MKL2017", "MKLDNN")
 
 
 def upgrade(net: pb.NetParameter) -> list[str]:
-    """Rewrites, in place, what DeepLab, C3D, Synopsys' and Intel's Caffe say otherwise; returns what is left undone."""
+    """Rewrites, in place, fields of DeepLab, C3D, Synopsys' and Intel's Caffe; returns notices of those that have no
+    effect."""
     for layer in net.layer:
         if layer.HasField("convolution_param"):
             _dilate(layer.convolution_param)
@@ -47,7 +48,7 @@ def _of_intel(net: pb.NetParameter) -> list[str]:
             _plain_batch_norm(layer.batch_norm_param, size)
     if not engines:
         return []
-    return [f"engine {', '.join(dict.fromkeys(engines))} is one of Intel's Caffe, and is without effect"]
+    return [f"engine {', '.join(dict.fromkeys(engines))} is one of Intel's Caffe, and has no effect"]
 
 
 def _in_floats(net: pb.NetParameter) -> list[str]:
@@ -56,11 +57,11 @@ def _in_floats(net: pb.NetParameter) -> list[str]:
         layer.ClearField("quantization_param")
     if not quantized:
         return []
-    return [f"quantization_param is without effect, in layer {quantized[0].name} first: all is computed in float32"]
+    return [f"quantization_param, first in layer {quantized[0].name}, has no effect: all is computed in float32"]
 
 
 def _plain_batch_norm(p: pb.BatchNormParameter, size: int) -> None:
-    """A scale and shift that Intel's engines take over from the Scale layer behind are left to that."""
+    """Removes the scale and shift that Intel's engines fuse from the Scale layer after it, which still applies them."""
     own = [name for name in ("filler", "use_weight_bias", "bias_term") if p.HasField(name)]
     for name in (*own, *(["bias_filler"] if own else [])):
         p.ClearField(name)
@@ -69,6 +70,7 @@ def _plain_batch_norm(p: pb.BatchNormParameter, size: int) -> None:
 
 
 def _dilate(p: pb.ConvolutionParameter) -> None:
+    """Turns DeepLab's `hole` into `dilation`."""
     if p.dilation or not (p.hole or p.HasField("hole_h") or p.HasField("hole_w")):
         return
     p.dilation.extend(p.hole or (p.hole_h or 1, p.hole_w or 1))
@@ -77,7 +79,7 @@ def _dilate(p: pb.ConvolutionParameter) -> None:
 
 
 def _pad(p: pb.ConvolutionParameter | pb.PoolingParameter) -> None:
-    """Pads that are alike on both sides are pad_h and pad_w."""
+    """Turns padding that is the same on both sides into pad_h and pad_w."""
     sides = ("pad_t", "pad_b", "pad_l", "pad_r")
     top, bottom, left, right = (getattr(p, name) for name in sides)
     given = p.pad or p.HasField("pad_h") or p.HasField("pad_w")
@@ -90,13 +92,14 @@ def _pad(p: pb.ConvolutionParameter | pb.PoolingParameter) -> None:
 
 
 def _average(p: pb.PoolingParameter) -> None:
-    """AVE_TF is the older name of AVE_EXC_PAD; where nothing is padded, AVE is the same."""
+    """Replaces AVE_TF by AVE_EXC_PAD, its newer name, or by AVE, which is the same without padding."""
     if p.pool in (p.AVE_EXC_PAD, p.AVE_TF):
         pads = (p.pad, p.pad_h, p.pad_w, p.pad_t, p.pad_b, p.pad_l, p.pad_r)
         p.pool = p.AVE_EXC_PAD if any(pads) else p.AVE
 
 
 def _of_today(layer: pb.LayerParameter, old: str, new: str) -> None:
+    """Moves the fields of the block `old` to the block `new`, unless that is given."""
     if not layer.HasField(old) or layer.HasField(new):
         return
     given, block = getattr(layer, old), getattr(layer, new)
@@ -109,5 +112,5 @@ def _of_today(layer: pb.LayerParameter, old: str, new: str) -> None:
             getattr(block, field.name).CopyFrom(one)
         else:
             setattr(block, field.name, one)
-        if field.name != "bias_term":  # which Deconvolution3D reads where it was
+        if field.name != "bias_term":  # Deconvolution3D reads it in the old block
             given.ClearField(field.name)

@@ -1,4 +1,4 @@
-"""Layers that Intel's clCaffe computes with the one before them, written out again: `fuse_type`, of deployed nets."""
+"""Splits the fused layers in deployed nets of Intel's clCaffe (`fuse_type`) into separate layers again."""
 
 from collections.abc import Iterator
 
@@ -13,12 +13,12 @@ _BEHIND = {
     _Conv.FUSED_CONV_PRELU: ("PReLU",),
     _Conv.FUSED_CONV_ELTWISE_PRELU: ("Eltwise", "PReLU"),
 }
-"""The types of the layers that a convolution has taken in, in their order."""
+"""The types of the layers fused into a convolution, in order."""
 
 
 def upgrade(net: pb.NetParameter) -> list[str]:
-    """Rewrites `net`, in place, to a layer for each step. Weights keep their layers' names, but for PReLU's, which go
-    from the convolution's last blob to the PReLU's own."""
+    """Rewrites `net`, in place, with one layer for each step. Weights stay with their layer, except PReLU's, which move
+    from the convolution's last blob to the PReLU."""
     if any(map(_behind, net.layer)):
         layers = [written for layer in net.layer for written in _written_out(layer)]
         del net.layer[:]
@@ -27,7 +27,7 @@ def upgrade(net: pb.NetParameter) -> list[str]:
 
 
 def _behind(layer: pb.LayerParameter) -> tuple[str, ...]:
-    """The types of what a layer has taken in."""
+    """The types of the layers fused into a layer."""
     if layer.lrn_param.fuse_type == pb.LRNParameter.FUSED_POOL_MAX:
         return ("Pooling",)
     return _BEHIND.get(layer.convolution_param.fuse_type, ())
@@ -61,7 +61,7 @@ def _written_out(layer: pb.LayerParameter) -> Iterator[pb.LayerParameter]:
 
 
 def _next(layer: pb.LayerParameter, kind: str) -> pb.LayerParameter:
-    """A layer of type `kind` that a layer has taken in, without its bottoms and tops."""
+    """The layer of type `kind` that is fused into `layer`, without its bottoms and tops."""
     made = pb.LayerParameter(
         name=f"{layer.name}/{kind.lower()}", type=kind, include=layer.include, exclude=layer.exclude
     )

@@ -5,10 +5,10 @@ from engine.proto import caffe_pb2 as pb
 
 
 def upgrade(net: pb.NetParameter) -> list[str]:
-    """Make `net`'s inputs the tops of an Input layer named "input", its first layer.
+    """Makes `net`'s inputs the tops of an Input layer named "input", its first layer.
 
-    Shapes are `input_shape`, one an input, or four values of `input_dim` an input. Inputs without any are dropped, as
-    Caffe does (a .caffemodel may hold such). Raises PrototxtError where there are too few.
+    Shapes are given by `input_shape`, one per input, or by four values of `input_dim` per input. If there are none, the
+    inputs are dropped, as in Caffe (a .caffemodel may have such inputs). Raises PrototxtError if there are too few.
     """
     if not net.input:
         return []

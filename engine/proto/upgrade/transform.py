@@ -12,7 +12,7 @@ _FIELDS = ("scale", "mean_file", "crop_size", "mirror")
 
 
 def upgrade(net: pb.NetParameter) -> list[str]:
-    """Move the transformations of `net`'s data layers; the notices show what to write instead."""
+    """Moves the transformations of `net`'s data layers, in place; the notices show what to write instead."""
     return [notice for layer in net.layer if layer.type in _BLOCKS for notice in _move(layer)]
 
 

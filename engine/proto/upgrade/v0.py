@@ -47,7 +47,7 @@ _PARAMETERS = {
     "pool": "pooling_param",
     "window_data": "window_data_param",
 }
-"""The block of a V1 layer that a V0 type's own fields go to."""
+"""V0 type → the block of a V1 layer for its fields."""
 
 _FIELDS = {
     "biasterm": ("bias_term", "conv innerproduct"),
@@ -84,7 +84,10 @@ _SHARED = ("name", "type", "blobs", "blobs_lr", "weight_decay")
 
 
 def upgrade(net: pb.NetParameter) -> list[str]:
-    """Rewrite the V0 layers of `net` as V1 layers, padding layers folded into what they pad. Raises PrototxtError."""
+    """Rewrites the V0 layers of `net` as V1 layers, with padding layers folded into what they pad, in place.
+
+    Returns notices for the user. Raises PrototxtError.
+    """
     if not any(layer.HasField("layer") for layer in net.layers):
         return []
     notices = ["is in the form of 2013 (V0, a layer inside each of layers); read as today's"]
@@ -96,7 +99,7 @@ def upgrade(net: pb.NetParameter) -> list[str]:
 
 
 def _fold_padding(net: pb.NetParameter) -> None:
-    """Give the `pad` of each padding layer to the convolution or pooling that reads it, and drop the layer."""
+    """Gives the `pad` of each padding layer to the convolution or pooling that reads it, and drops the layer."""
     makers: dict[str, pb.V1LayerParameter] = {}
     for layer in net.layers:
         for i, bottom in enumerate(layer.bottom):
@@ -144,7 +147,7 @@ def _upgrade_layer(layer: pb.V1LayerParameter) -> list[str]:
 
 
 def _set(message: Message, name: str, value: object) -> None:
-    """Set a field of any kind; one that has become repeated since gets `value` as its one element."""
+    """Sets a field of any kind; one that has become repeated since then gets `value` as its only element."""
     field = message.DESCRIPTOR.fields_by_name[name]
     if field.is_repeated:
         getattr(message, name).extend([value] if isinstance(value, int | float) else value)

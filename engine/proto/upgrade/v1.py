@@ -1,4 +1,4 @@
-"""V1 layers (2014), `layers { type: CONVOLUTION blobs_lr: 1 … }`, into today's `layer { type: "Convolution" … }`."""
+"""Turns V1 layers (2014), `layers { type: CONVOLUTION … }`, into today's, `layer { type: "Convolution" … }`."""
 
 from engine.errors import PrototxtError
 from engine.proto import caffe_pb2 as pb
@@ -44,7 +44,7 @@ TYPES = {
     "TANH": "TanH",
     "THRESHOLD": "Threshold",
     "WINDOW_DATA": "WindowData",
-    # Of forks.
+    # Types of forks
     "BN": "BN",
     "CONVOLUTION3D": "Convolution3D",
     "CROP": "Crop",
@@ -68,17 +68,21 @@ _PARAM_FIELDS = {
     "blobs_lr": "lr_mult",
     "weight_decay": "decay_mult",
 }
-"""A V1 layer lists each property of its parameters apart; today each parameter has a `param` block."""
+"""V1 field → today's field in `param`. A V1 layer lists each property for all parameters; today each parameter has a
+`param` block."""
 
 
 def upgrade(net: pb.NetParameter) -> list[str]:
-    """Rewrite the V1 layers of `net` as today's. Raises PrototxtError where the net has layers of both kinds."""
+    """Rewrites the V1 layers of `net` as today's, in place. Returns notices for the user.
+
+    Raises PrototxtError if the net has layers of both kinds.
+    """
     if not net.layers:
         return []
     if net.layer:
         raise PrototxtError(
             f'has both "layers" (old form; the first is "{net.layers[0].name}") and "layer" (new form; the first is '
-            f'"{net.layer[0].name}"), so their order is not known. Write all of them in one form.'
+            f'"{net.layer[0].name}"), so their order is unknown. Write all of them in one form.'
         )
     for layer in net.layers:
         _upgrade_layer(layer, net.layer.add())

@@ -41,7 +41,7 @@ def test_the_layer_makes_such_batches(listed):
     [
         ("new_height: 4", True, "new_height 4 and new_width 0; set both or none"),
         ("num_segments: 0", True, "num_segments 0; each must be 1 or more"),
-        ('name_pattern: "a.jpg"', True, 'name_pattern "a.jpg" has not a %d'),
+        ('name_pattern: "a.jpg"', True, 'name_pattern "a.jpg" is wrong; it needs a %d'),
         ("", False, "no source, a list of folders of frames"),
     ],
 )

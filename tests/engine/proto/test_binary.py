@@ -68,7 +68,7 @@ def test_values_that_do_not_fill_the_shape_are_refused(dims):
 
 @pytest.mark.parametrize("dims", [[0] * 65, [2**31] * 3 + [0]])
 def test_a_shape_of_no_array_is_refused(dims):
-    with pytest.raises(SnapshotError, match="no array is so"):
+    with pytest.raises(SnapshotError, match="no array can have that shape"):
         binary.to_array(pb.BlobProto(shape=pb.BlobShape(dim=dims)))
 
 
@@ -110,8 +110,8 @@ def damaged(tmp_path, data):
         (b"", "is empty"),
         (b'name: "net"\nlayer { name: "ip" }\n', "is text, and a binary NetParameter is needed"),
         (b"\x89HDF\r\n\x1a\n" + bytes(100), "is HDF5"),
-        (bytes(100), "is no binary NetParameter"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(100), "is no binary NetParameter"),
+        (bytes(100), "is not a binary NetParameter"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(100), "is not a binary NetParameter"),
         (
             pb.SolverState(iter=9, learned_net="net.caffemodel", history=[pb.BlobProto()]).SerializeToString(),
             r"is a solver's state \(\.solverstate\), and a binary NetParameter is needed",

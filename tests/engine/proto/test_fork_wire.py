@@ -89,7 +89,7 @@ def test_a_block_of_a_fork_unknown_does_not_stop_the_rest(tmp_path):
 def test_arrays_that_cannot_be_read_are_not_left_out(tmp_path):
     file = tmp_path / "a.caffemodel"
     file.write_bytes(net((b"Mystery", field(145, field(1, b"\xff\xff")) + field(7, field(5, b"\0" * 6)))))
-    with pytest.raises(PrototxtError, match="is no binary NetParameter, or only a part of one"):
+    with pytest.raises(PrototxtError, match="is not a binary NetParameter, or only a part of one"):
         binary.read_net(file)
 
 

@@ -25,5 +25,5 @@ def test_frames_are_called_by_the_pattern(param, names):
     [(RGB, "f.png"), (RGB, "%d%d"), (FLOW, "%04d.jpg"), (RGB, "%"), (RGB, "%q"), (RGB, "%09999999999d")],
 )
 def test_a_pattern_without_its_places_is_refused(modality, pattern):
-    with pytest.raises(PrototxtError, match=r"name_pattern .* has not"):
+    with pytest.raises(PrototxtError, match=r"name_pattern .* is wrong; it needs a"):
         frame_names.names(pb.VideoDataParameter(modality=modality, name_pattern=pattern), 1)

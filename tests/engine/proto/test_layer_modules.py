@@ -90,10 +90,10 @@ def test_an_installed_package_names_its_module(here, monkeypatch):
     ("named", "source", "said"),
     [
         ("none.py", None, "none.py: the module of layers cannot be read"),
-        ("none", None, 'there is no module "none" .* A file is named with its ending, as none.py'),
+        ("none", None, 'there is no module "none" .* To name a file, write none.py'),
         ("my-own.py", TWICE, "my-own.py: a module cannot have this name"),
         ("random.py", TWICE, "random.py: a module cannot have this name"),
-        ("bare.py", "x = 1", "registers no layer: a class of it needs @layer"),
+        ("bare.py", "x = 1", "registers no layer: one of its classes needs @layer"),
         ("wrong.py", "def f(:", "SyntaxError"),
         ("again.py", TWICE.replace("Twice", "ReLU"), 'there is a layer "ReLU" already'),
         ("fails.py", TWICE + "\nraise ValueError('no')", "fails.py: ValueError: no"),

@@ -111,7 +111,7 @@ def test_all_that_is_not_there_is_said_at_once():
 )
 def test_a_setting_that_is_no_number_is_refused(settings, said):
     net = text.parse(f'layer {{ name: "l" type: "Power" {settings} }}', pb.NetParameter)
-    with pytest.raises(LayerError, match=f"{said}, which is no number"):
+    with pytest.raises(LayerError, match=f"{said}, which is not a number"):
         known_layers.check(build_graph(net, pb.NetState()))
 
 

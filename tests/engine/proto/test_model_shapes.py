@@ -40,7 +40,7 @@ def test_hdf5_is_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "said"), [(b"", "cannot be read"), (b"layer { }", "no binary model"), (b"\n\x09x", "cut off")]
+    ("data", "said"), [(b"", "cannot be read"), (b"layer { }", "not a binary model"), (b"\n\x09x", "truncated")]
 )
 def test_what_is_no_model_is_refused(tmp_path: Path, data: bytes, said: str) -> None:
     path = tmp_path / "m.caffemodel"

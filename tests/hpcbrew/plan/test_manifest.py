@@ -390,7 +390,7 @@ def test_a_model_that_does_not_fit_the_net_is_told_of(model: Path, outputs: int,
 
 
 def test_what_is_no_model_is_told_of(model: Path) -> None:
-    with pytest.raises(ManifestError, match=r"net\.prototxt: is no binary model, or is cut off"):
+    with pytest.raises(ManifestError, match=r"net\.prototxt: is not a binary model, or is truncated"):
         manifest(model, weights=(model / "net.prototxt",))
     (model / "m.caffemodel.h5").write_bytes(model_shapes.HDF5)
     manifest(model, weights=(model / "m.caffemodel.h5",))

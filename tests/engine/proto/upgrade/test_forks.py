@@ -79,7 +79,7 @@ def test_engines_of_intel_are_without_effect_and_said():
         pb.NetParameter,
     )
     (notice,) = upgrade.upgrade_net(net)
-    assert notice == "engine MKLDNN, MKL2017 is one of Intel's Caffe, and is without effect"
+    assert notice == "engine MKLDNN, MKL2017 is one of Intel's Caffe, and has no effect"
     assert net == text.parse(
         """layer { type: "ReLU" relu_param { negative_slope: 0.5 } }
         layer { type: "Convolution" convolution_param { engine: CAFFE } }
@@ -90,13 +90,13 @@ def test_engines_of_intel_are_without_effect_and_said():
 
 def test_the_engine_of_a_solver_is_said_too():
     solver = pb.SolverParameter(engine="MKL2017")
-    assert upgrade.upgrade_solver(solver) == ['engine "MKL2017" is one of Intel\'s Caffe, and is without effect']
+    assert upgrade.upgrade_solver(solver) == ['engine "MKL2017" is one of Intel\'s Caffe, and has no effect']
     assert solver == pb.SolverParameter()
 
 
 def test_layers_in_integers_are_computed_in_floats():
     net = text.parse('layer { name: "c" quantization_param { bw_params: 8 } }', pb.NetParameter)
     assert upgrade.upgrade_net(net) == [
-        "quantization_param is without effect, in layer c first: all is computed in float32"
+        "quantization_param, first in layer c, has no effect: all is computed in float32"
     ]
     assert net == text.parse('layer { name: "c" }', pb.NetParameter)
