@@ -74,14 +74,13 @@ class AnnotatedSource(DatumSource):
         self.emit = param.emit_constraint if param.HasField("emit_constraint") else None
 
     def shapes(self) -> list[tuple[int, ...]]:
-        key, value = next(self.database.records())
-        record = self._parse(key, value)
+        record, shape = self._first()
         second: tuple[int, ...] = (self.batch_size, 1, 1, 1)
         if self._has_boxes(record):
             second = (1, 1, padded(len(annotation.boxes_of(record))), 8)
             if self.yolo:
                 second = (self.batch_size, 1, YOLO_BOXES, 5)
-        return [(self.batch_size, *self._first_shape()), second][: len(self.tops)]
+        return [(self.batch_size, *shape), second][: len(self.tops)]
 
     def _made(self, records: Sequence[tuple[bytes, bytes]]) -> Batch:
         self._keys = [key for key, _ in records]

@@ -52,15 +52,16 @@ class DatumSource:
             self._pass(int(np.random.default_rng((seed, rand_skip)).integers(rand_skip)))
 
     def shapes(self) -> list[tuple[int, ...]]:
-        shape = self._first_shape()
+        _, shape = self._first()
         return [(self.batch_size, *shape), (self.batch_size,)][: len(self.tops)]
 
-    def _first_shape(self) -> tuple[int, int, int]:
-        """The shape of the first record's picture; of the first good record if bad ones are skipped."""
+    def _first(self) -> tuple[Any, tuple[int, int, int]]:
+        """The first record, or the first good one if bad ones are skipped, and the shape of its transformed picture."""
         first = None
         for key, value in islice(self.database.records(), None if self.bad else 1):
             try:
-                return self._shape(key, self._parse(key, value))
+                record = self._parse(key, value)
+                return record, self._shape(key, record)
             except BadRecord as e:
                 first = first or e
         assert first

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from engine.data.annotated_source import AnnotatedSource
+from engine.data.bad_records import BadRecords
 from engine.data.datum import raw
 from engine.data.lmdb_reader import LMDB
 from engine.data.padded_rows import FEWEST
@@ -122,6 +123,12 @@ def test_many_boxes_make_a_longer_table(make_lmdb):
 def test_a_record_that_is_none_of_ssd_s_names_itself(make_lmdb):
     with pytest.raises(DataError, match='record "bad": is not an AnnotatedDatum record'):
         source(make_lmdb([(b"bad", b"\xff\xff")])).shapes()
+
+
+def test_the_first_good_record_decides_the_shapes_where_bad_ones_are_skipped(make_lmdb):
+    s = source(make_lmdb([(b"0", b"\xff\xff"), (b"1", record(1, (0, 0, 1, 1)).SerializeToString())]), batch_size=1)
+    s.bad = BadRecords("data")
+    assert s.shapes() == [(1, 3, 8, 12), (1, 1, FEWEST, 8)]
 
 
 def test_many_sizes_need_batches_of_one(database):
