@@ -117,6 +117,9 @@ def _xml(data: bytes, labels: Mapping[str, int]) -> Parsed:
 def _json(data: bytes, labels: Mapping[str, int]) -> Parsed:
     try:
         root = json.loads(data)
+    except (ValueError, RecursionError) as e:
+        raise _Wrong(f"is not JSON: {str(e)[:200]}.") from None
+    try:
         things = root["annotation"]
         boxes = []
         for thing in things:
@@ -124,10 +127,9 @@ def _json(data: bytes, labels: Mapping[str, int]) -> Parsed:
             label = _label(str(thing["category_id"]), labels)
             boxes.append(Box(label, x, y, x + width, y + height, bool(thing.get("iscrowd", 0))))
         image = root.get("image", {})
-        size = (int(image["height"]), int(image["width"])) if {"height", "width"} <= image.keys() else None
-    except (ValueError, RecursionError) as e:
-        raise _Wrong(f"is not JSON: {str(e)[:200]}.") from None
-    except (KeyError, TypeError, AttributeError):
+        sized = {"height", "width"} <= image.keys()
+        size = (int(_number(image["height"])), int(_number(image["width"]))) if sized else None
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise _Wrong('is JSON without an "annotation" list of objects with a bbox of four and a category_id.') from None
     return boxes, size
 
