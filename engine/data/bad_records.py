@@ -19,13 +19,13 @@ class BadRecords:
         self.count = 0
         self.bounds: Mapping[str, Sequence[LabelBounds]] = {}
         self._layer = layer
-        self._told: set[int] = set()
+        self._logged: set[int] = set()
 
     def skip(self, error: BadRecord) -> None:
         """Notes a skipped record, which `error` names with the reason. It is logged and counted only the first time."""
-        if hash(str(error)) in self._told:
+        if hash(str(error)) in self._logged:
             return
-        self._told.add(hash(str(error)))
+        self._logged.add(hash(str(error)))
         self.count += 1
         log.warning("data_layer.cpp:62", f'layer "{self._layer}": skipped a bad record: {error}')
 

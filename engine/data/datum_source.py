@@ -49,7 +49,7 @@ class DatumSource:
         self._instead = 0
         self._records = self._round(None)
         if rand_skip:
-            self._pass(int(np.random.default_rng((seed, rand_skip)).integers(rand_skip)))
+            self._advance(int(np.random.default_rng((seed, rand_skip)).integers(rand_skip)))
 
     def shapes(self) -> list[tuple[int, ...]]:
         _, shape = self._first()
@@ -127,10 +127,10 @@ class DatumSource:
             due = batches * self.batch_size
             instead = min(self._instead, due)  # already read, in place of bad ones
             self._instead -= instead
-            self._pass(due - instead)
+            self._advance(due - instead)
             self._batches += batches
 
-    def _pass(self, records: int) -> None:
+    def _advance(self, records: int) -> None:
         """Skips so many records, reading their keys only."""
         keys = self.database.keys(self._after)
         passed = rounds = 0

@@ -59,7 +59,7 @@ class HDF5File:
 
     def members(self, group: str = "") -> list[str]:
         """The names in a group, sorted, as messages show them; empty if there is no such group."""
-        with self._telling(group):
+        with self._reporting(group):
             found = self._find(group)
             names = found if isinstance(found, h5py.h5g.GroupID) else ()
             return sorted(name.decode("utf-8", "backslashreplace") for name in names)
@@ -78,7 +78,7 @@ class HDF5File:
         if dataset is None:
             raise self.wrong(f'there is no dataset "{name}".')
         shape = self._shape_of_numbers(dataset, name)
-        with self._telling(name):
+        with self._reporting(name):
             layout = dataset.get_create_plist()
             chunk = layout.get_chunk() if layout.get_layout() == h5py.h5d.CHUNKED else ()
             most = prod(chunk) if chunk else 0
@@ -109,7 +109,7 @@ class HDF5File:
         dataset = self._dataset(name)
         if dataset is None:
             return ""
-        with self._telling(name):
+        with self._reporting(name):
             kind = dataset.dtype
             if prod(dataset.shape) != 1 or h5py.check_string_dtype(kind) is None or kind.itemsize > _LONGEST_TEXT:
                 raise self.wrong(f'"{name}" of {kind} and shape {list(dataset.shape)} is not a string.')
@@ -138,7 +138,7 @@ class HDF5File:
         found = self._find(name)
         if not isinstance(found, h5py.h5d.DatasetID):
             return None
-        with self._telling(name):
+        with self._reporting(name):
             layout = found.get_create_plist()
             if layout.get_layout() == h5py.h5d.VIRTUAL or layout.get_external_count():
                 raise self.wrong(
@@ -147,7 +147,7 @@ class HDF5File:
         return found
 
     def _shape_of_numbers(self, dataset: h5py.h5d.DatasetID, name: str) -> tuple[int, ...]:
-        with self._telling(name):
+        with self._reporting(name):
             if dataset.dtype.kind not in "fiu" or dataset.get_space().get_simple_extent_type() == h5py.h5s.NULL:
                 raise self.wrong(f'dataset "{name}" of {dataset.dtype} is not an array of numbers.')
             if h5py.h5a.exists(dataset, b"MATLAB_empty"):  # its values are the array's shape
@@ -156,7 +156,7 @@ class HDF5File:
 
     def _find(self, name: str) -> Object | None:
         """The object that `name` leads to, link by link; None if it leads nowhere."""
-        with self._telling(name):
+        with self._reporting(name):
             return self._walk(self._root, name, _SOFT_LINKS)
 
     def _walk(self, start: Object, name: str, left: int) -> Object | None:
@@ -183,7 +183,7 @@ class HDF5File:
         return here
 
     @contextmanager
-    def _telling(self, name: str) -> Iterator[None]:
+    def _reporting(self, name: str) -> Iterator[None]:
         """Turns whatever h5py raises within the block into the error that says that `name` is damaged."""
         try:
             yield

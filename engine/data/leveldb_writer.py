@@ -62,7 +62,7 @@ class LevelDBWriter:
         self._partial = PartialFolder(self.path, self._settings)
         try:
             if self._partial.found:
-                self._go_on()
+                self._resume()
         except BaseException:
             self._partial.abandon(self._kept)
             raise
@@ -103,7 +103,7 @@ class LevelDBWriter:
                     self._open.file.close()
                 self._partial.abandon(self._kept)
 
-    def _go_on(self) -> None:
+    def _resume(self) -> None:
         """Continues from the tables that the previous process finished before it was stopped."""
         file = self._partial.folder / _TABLES
         if file.exists():

@@ -90,7 +90,9 @@ class MatFile:
         with self._file() as file:
             head = file.read(_HEADER)
             self._order = {b"IM": "<", b"MI": ">"}.get(head[-2:], "") if len(head) == _HEADER else ""
-            self._variables = dict(self._of_5(file) if self._order and 0 not in head[:4] else self._of_4(file))
+            self._variables = dict(
+                self._in_version_5(file) if self._order and 0 not in head[:4] else self._in_version_4(file)
+            )
 
     def members(self) -> list[str]:
         return sorted(self._variables)
@@ -136,7 +138,7 @@ class MatFile:
             reason = getattr(e, "strerror", None) or e
             raise self.wrong(f"cannot be read as a MATLAB file ({reason}). Write it again.") from e
 
-    def _of_5(self, file: BinaryIO) -> Iterator[tuple[str, _Variable]]:
+    def _in_version_5(self, file: BinaryIO) -> Iterator[tuple[str, _Variable]]:
         at, end = _HEADER, file.seek(0, 2)
         while at < end:
             file.seek(at)
@@ -162,7 +164,7 @@ class MatFile:
         kind = kind or ("complex" if word & _COMPLEX else "")
         return _text(name), _Variable(at, size, shape, kind, packed)
 
-    def _of_4(self, file: BinaryIO) -> Iterator[tuple[str, _Variable]]:
+    def _in_version_4(self, file: BinaryIO) -> Iterator[tuple[str, _Variable]]:
         at, end = 0, file.seek(0, 2)
         while at < end:
             file.seek(at)

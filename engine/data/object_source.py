@@ -180,7 +180,7 @@ class ObjectSource(ListSource):
         seen = picture[:, y1 : y1 + height, x1 : x1 + width].astype(np.float32)
         out[:, top : top + height, left : left + width] = (seen - self.mean) * np.float32(self.param.scale)
         boxes = _moved(boxes, 1, 1, left - x1, top - y1)
-        return self._judged(replace(boxes, inside=(left, top, left + width, top + height)))
+        return self._with_ignored(replace(boxes, inside=(left, top, left + width, top + height)))
 
     def _scaled(
         self, picture: np.ndarray, boxes: Boxes, rng: np.random.Generator
@@ -228,7 +228,7 @@ class ObjectSource(ListSource):
                 down /= change if least <= height * down / change <= most else 1
         return across, down
 
-    def _judged(self, boxes: Boxes) -> Boxes:
+    def _with_ignored(self, boxes: Boxes) -> Boxes:
         """The boxes, with those ignored as well that are too small or whose centre is outside the crop."""
         x1, y1, x2, y2 = boxes.corners.T
         x, y = (x1 + x2) / 2, (y1 + y2) / 2

@@ -35,7 +35,7 @@ class PartialFolder:
         self._lock: int | None = None
         self._refuse_existing()
         with atomic_file.writing(path.parent, DataError):
-            if not self._take():
+            if not self._claim():
                 self.folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
 
     def publish(self) -> None:
@@ -67,7 +67,7 @@ class PartialFolder:
         )
         self._release()
 
-    def _take(self) -> bool:
+    def _claim(self) -> bool:
         """Creates the folder, or takes over an existing one. Returns False if the file system has no locks."""
         self.folder = self.path.parent / f".{self.path.name}.partial"
         self.folder.mkdir(exist_ok=True)

@@ -45,7 +45,7 @@ class Sizes:
     unknown: dict[str, str] = field(default_factory=dict)
 
 
-class Told(NamedTuple):
+class LayerShapes(NamedTuple):
     """The shapes of a layer's tops, and its parameters."""
 
     tops: Sequence[Shape]
@@ -65,11 +65,11 @@ def sizes(graph: Graph, sources: Mapping[str, Sequence[Shape]]) -> Sizes:
         bottoms = [known.blobs[v] for v in node.bottoms if v in known.blobs]
         if len(bottoms) < len(node.bottoms):
             continue
-        told = _told(node, bottoms, sources.get(node.name))
-        if told is None:
+        made = _layer_shapes(node, bottoms, sources.get(node.name))
+        if made is None:
             known.unknown.setdefault(node.config.type, node.name)
             continue
-        tops, params = told
+        tops, params = made
         if node.bottoms:
             fits.made(node, len(tops), counts.named_tops(node))
         fits.loss_weights(node, counts.named_tops(node))
@@ -95,13 +95,13 @@ def _check_shared(graph: Graph, i: int, declared: Mapping[int, Params]) -> None:
             fits.shared(node, j, name, shape, graph.nodes[owner].name, declared[owner][index][1])
 
 
-def _told(node: Node, bottoms: Sequence[Shape], source: Sequence[Shape] | None) -> Told | None:
+def _layer_shapes(node: Node, bottoms: Sequence[Shape], source: Sequence[Shape] | None) -> LayerShapes | None:
     """The tops and parameters of a layer with such bottoms; None if unknown. `source`: the tops of a layer without
     bottoms."""
     if bottoms and node.config.type in param_shapes.CONVOLUTIONS:
         return _convolved(node, bottoms)
     tops = _tops(node, bottoms) if node.bottoms else source
-    return None if tops is None else Told(tops, param_shapes.of(node, bottoms))
+    return None if tops is None else LayerShapes(tops, param_shapes.of(node, bottoms))
 
 
 def _tops(node: Node, bottoms: Sequence[Shape]) -> list[Shape] | None:
@@ -116,7 +116,7 @@ def _tops(node: Node, bottoms: Sequence[Shape]) -> list[Shape] | None:
     return [] if kind in ("Silence", "HDF5Output") else None
 
 
-def _convolved(node: Node, bottoms: Sequence[Shape]) -> Told:
+def _convolved(node: Node, bottoms: Sequence[Shape]) -> LayerShapes:
     p, x = node.config.convolution_param, fits.alike(node, bottoms)
     axis = node.canonical_axis(p.axis, x)
     spatial = x[axis + 1 :]
@@ -128,7 +128,7 @@ def _convolved(node: Node, bottoms: Sequence[Shape]) -> Told:
         outputs = windows.deconvolved(node, p, window, spatial)
     else:
         outputs = windows.fitting_outputs(node, window, padded)
-    return Told([(*x[:axis], made.outputs, *outputs)] * len(bottoms), params)
+    return LayerShapes([(*x[:axis], made.outputs, *outputs)] * len(bottoms), params)
 
 
 def _pooled(node: Node, x: Shape) -> list[Shape]:
@@ -144,7 +144,7 @@ def _sliced(node: Node, x: Shape) -> list[Shape]:
     return fits.cut(node, x)[2]
 
 
-def _judged(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
+def _labelled(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
     """The tops of a layer that compares each prediction with a label: the result, and further tops by class or
     prediction if it has them."""
     config, (x, labels) = node.config, bottoms[:2]
@@ -159,7 +159,7 @@ def _judged(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
     return [(), x, labels][: max(1, len(config.top))]
 
 
-def _judged_in_rows(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
+def _labelled_rows(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
     x, labels = bottoms
     predictions.same_items(node, bottoms)
     predictions.classes(node, (x[0], prod(x[1:])), labels, 1)
@@ -196,8 +196,8 @@ def _paired(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
 
 
 OF_ALL: Mapping[str, Callable[[Node, Sequence[Shape]], list[Shape]]] = {
-    **dict.fromkeys(("SoftmaxWithLoss", "WeightedSoftmaxWithLoss", "InfogainLoss", "Accuracy"), _judged),
-    **dict.fromkeys(("HingeLoss", "MultinomialLogisticLoss"), _judged_in_rows),
+    **dict.fromkeys(("SoftmaxWithLoss", "WeightedSoftmaxWithLoss", "InfogainLoss", "Accuracy"), _labelled),
+    **dict.fromkeys(("HingeLoss", "MultinomialLogisticLoss"), _labelled_rows),
     **dict.fromkeys(("EuclideanLoss", "SigmoidCrossEntropyLoss"), _paired),
     **dict.fromkeys(("ROIPooling", "ROIAlign"), lambda node, bottoms: [regions.pooled(node, *bottoms)]),
     **dict.fromkeys(("PriorBox", "PriorBoxClustered"), lambda node, bottoms: [priors.shape(node, *bottoms)]),

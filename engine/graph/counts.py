@@ -90,10 +90,10 @@ def fitting(node: Node, bottoms: Bounds, tops: Bounds, named: int) -> None:
     """Raises LayerError if a layer has too few or too many bottoms or tops; `named`: how many tops it has."""
     for what, found, (least, most) in (("bottom", len(node.config.bottom), bottoms), ("top", named, tops)):
         if found < least or (most is not None and found > most):
-            raise node.error(f"it has {found} {what}s and takes {_told(least, most)}.")
+            raise node.error(f"it has {found} {what}s and takes {_range(least, most)}.")
 
 
-def _told(least: int, most: int | None) -> str:
+def _range(least: int, most: int | None) -> str:
     if most is None:
         return f"at least {least}"
     return str(least) if least == most else f"{least} to {most}"

@@ -49,7 +49,7 @@ def unshared(layer: str, found: Sequence[Shape], wanted: Sequence[Shape]) -> str
 
 
 def _mismatch(found: Shape, wanted: Shape) -> str:
-    return f"shape mismatch. Source param shape is {_told(found)}; target param shape is {_told(wanted)}."
+    return f"shape mismatch. Source param shape is {_shown(found)}; target param shape is {_shown(wanted)}."
 
 
 def incompatible(layer: str, found: int, wanted: int) -> str:
@@ -57,6 +57,6 @@ def incompatible(layer: str, found: int, wanted: int) -> str:
     return f"Incompatible number of blobs for layer '{layer}': it has {found} there and {wanted} in this net."
 
 
-def _told(shape: Shape) -> str:
+def _shown(shape: Shape) -> str:
     """A shape as Caffe writes it: `5 3 (15)`."""
     return " ".join(map(str, (*shape, f"({prod(shape)})")))

@@ -44,11 +44,11 @@ def reshaped(node: Node, x: Shape) -> Shape:
     if -1 in new:
         known = prod(x[:first]) * prod(d for d in new if d != -1) * prod(x[last:])
         if not known or prod(x) % known:
-            raise node.error(f"{_told(node, x)}: {prod(x)} values are no multiple of {known}, so −1 has no size.")
+            raise node.error(f"{_described(node, x)}: {prod(x)} values are no multiple of {known}, so −1 has no size.")
         new[new.index(-1)] = prod(x) // known
     shape = (*x[:first], *new, *x[last:])
     if prod(shape) != prod(x):
-        raise node.error(f"{_told(node, x)}: {prod(x)} values do not fit {list(shape)}, which has {prod(shape)}.")
+        raise node.error(f"{_described(node, x)}: {prod(x)} values do not fit {list(shape)}, which has {prod(shape)}.")
     return shape
 
 
@@ -95,12 +95,12 @@ def _kept(node: Node, x: Shape, first: int) -> list[int]:
     """The dims of `shape` with each 0 replaced by the bottom's."""
     dims = list(node.config.reshape_param.shape.dim)
     if dims.count(-1) > 1 or min(dims, default=0) < -1:
-        raise node.error(f"{_told(node, x)}: each dim must be 0 or more, except one that may be −1.")
+        raise node.error(f"{_described(node, x)}: each dim must be 0 or more, except one that may be −1.")
     for i, d in enumerate(dims):
         if d == 0 and first + i >= len(x):
-            raise node.error(f"{_told(node, x)}: dim {i} is 0, but there is no axis {first + i} to keep.")
+            raise node.error(f"{_described(node, x)}: dim {i} is 0, but there is no axis {first + i} to keep.")
     return [x[first + i] if d == 0 else d for i, d in enumerate(dims)]
 
 
-def _told(node: Node, x: Shape) -> str:
+def _described(node: Node, x: Shape) -> str:
     return f"shape {list(node.config.reshape_param.shape.dim)} for {node.bottom(0)} of shape {list(x)}"

@@ -29,7 +29,7 @@ _TYPE = 2
 _BLOBS = 7
 """The field of a LayerParameter that holds its parameters."""
 
-_said: list[str] = []
+_named_by_user: list[str] = []
 """The fork that the user has named, if any."""
 
 _NET: Descriptor = pb.NetParameter.DESCRIPTOR  # type: ignore[assignment]
@@ -59,11 +59,11 @@ _OWN = {
 def saying(fork: str | None) -> Iterator[None]:
     """Within the block, binary nets are read and written as those of `fork`, one of FORKS; for None the fork is
     inferred from the layers, as usual."""
-    _said[:] = [fork] if fork else []
+    _named_by_user[:] = [fork] if fork else []
     try:
         yield
     finally:
-        _said.clear()
+        _named_by_user.clear()
 
 
 def translated(data: bytes, fork: str | None = None) -> bytes:
@@ -71,10 +71,10 @@ def translated(data: bytes, fork: str | None = None) -> bytes:
 
     Raises DecodeError if it is not a message at all.
     """
-    maker = fork or next(iter(_said), None) or _told(data)
+    maker = fork or next(iter(_named_by_user), None) or _inferred(data)
     if maker is None:
         return data
-    return _renumbered(memoryview(data), Field(0, 2, 0, 0, len(data)), _NET, NUMBERS[maker])
+    return _with_our_numbers(memoryview(data), Field(0, 2, 0, 0, len(data)), _NET, NUMBERS[maker])
 
 
 def as_forks(data: bytes) -> bytes:
@@ -89,8 +89,8 @@ def as_forks(data: bytes) -> bytes:
     if not has:
         return data
     covers = {fork: sum(has[name] for name in _named(fork)) for fork in FORKS}
-    for fork in _said or sorted(filter(covers.get, FORKS), key=lambda each: -covers[each]):
-        if _said or pb.NetParameter.FromString(translated(_numbered(bare, fork))) == net:
+    for fork in _named_by_user or sorted(filter(covers.get, FORKS), key=lambda each: -covers[each]):
+        if _named_by_user or pb.NetParameter.FromString(translated(_numbered(bare, fork))) == net:
             return _numbered(data, fork)
     return data
 
@@ -148,17 +148,19 @@ def _without_blobs(data: bytes) -> bytes:
 
 
 def _numbered(data: bytes, fork: str) -> bytes:
-    return _theirs(memoryview(data), Field(0, 2, 0, 0, len(data)), _NET, NUMBERS[fork])
+    return _with_forks_numbers(memoryview(data), Field(0, 2, 0, 0, len(data)), _NET, NUMBERS[fork])
 
 
-def _theirs(data: memoryview, whole: Field, descriptor: Descriptor, numbers: dict[str, dict[str, int]]) -> bytes:
+def _with_forks_numbers(
+    data: memoryview, whole: Field, descriptor: Descriptor, numbers: dict[str, dict[str, int]]
+) -> bytes:
     """The value of a field that holds a message `descriptor`, with caffe.proto's numbers replaced by a fork's."""
     parts: list[bytes | memoryview] = []
     for field in fields(data, whole.value, whole.end):
         ours = descriptor.fields_by_number.get(field.number)
-        number = _of(numbers, descriptor.name).get(ours.name, field.number) if ours else field.number
+        number = _numbers_of(numbers, descriptor.name).get(ours.name, field.number) if ours else field.number
         if ours is not None and field.wire == 2 and _holds_forks(ours.message_type, numbers):
-            value = _theirs(data, field, ours.message_type, numbers)  # type: ignore[arg-type]
+            value = _with_forks_numbers(data, field, ours.message_type, numbers)  # type: ignore[arg-type]
             parts += delimited(number, value)
         elif number == field.number:
             parts.append(data[field.start : field.end])
@@ -167,7 +169,7 @@ def _theirs(data: memoryview, whole: Field, descriptor: Descriptor, numbers: dic
     return b"".join(parts)
 
 
-def _told(data: bytes) -> str | None:
+def _inferred(data: bytes) -> str | None:
     """The fork with the most evidence in the layers' fields; None if there is no evidence."""
     votes: Counter[str] = Counter()
     for layer in fields(data, 0, len(data)):
@@ -189,7 +191,7 @@ def _claims(kind: str, number: int) -> tuple[str, ...]:
     return tuple(
         fork
         for fork, messages in NUMBERS.items()
-        if any(at == number and (name in own or _plain(name) in own) for name, at in _of(messages).items())
+        if any(at == number and (name in own or _plain(name) in own) for name, at in _numbers_of(messages).items())
     )
 
 
@@ -214,16 +216,18 @@ def _plain(name: str) -> str:
     return name.removesuffix("_param").replace("_", "").lower()
 
 
-def _of(messages: dict[str, dict[str, int]], name: str = "LayerParameter") -> dict[str, int]:
+def _numbers_of(messages: dict[str, dict[str, int]], name: str = "LayerParameter") -> dict[str, int]:
     """The fork's numbers of a message's fields, which are the same for both forms of a layer."""
     return messages.get(_form(name), {})
 
 
-def _renumbered(data: memoryview, whole: Field, descriptor: Descriptor, numbers: dict[str, dict[str, int]]) -> bytes:
+def _with_our_numbers(
+    data: memoryview, whole: Field, descriptor: Descriptor, numbers: dict[str, dict[str, int]]
+) -> bytes:
     """The value of a field that holds a message `descriptor`, with a fork's numbers replaced by caffe.proto's."""
     theirs = {
         number: descriptor.fields_by_name[name]
-        for name, number in _of(numbers, descriptor.name).items()
+        for name, number in _numbers_of(numbers, descriptor.name).items()
         if name in descriptor.fields_by_name
     }
     kind = _kind(data, fields(data, whole.value, whole.end)) if descriptor.name == "LayerParameter" else ""
@@ -237,7 +241,7 @@ def _renumbered(data: memoryview, whole: Field, descriptor: Descriptor, numbers:
         if meant is None or (meant.number == field.number and not _holds_forks(meant.message_type, numbers)):
             parts.append(data[field.start : field.end])
         elif field.wire == 2 and meant.message_type is not None:
-            value = _renumbered(data, field, meant.message_type, numbers)
+            value = _with_our_numbers(data, field, meant.message_type, numbers)
             parts += delimited(meant.number, value)
         else:
             parts += _with_number(data, field, meant.number)
