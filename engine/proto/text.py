@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 from engine import suggest
 from engine.errors import PrototxtError
 from engine.host import atomic_file, regular_file
+from engine.printable import printable
 from engine.proto import caffe_pb2 as pb
 from engine.proto import diagnose, layer_names, lenient, mixed, raw_bytes, tokens, upgrade
 from engine.proto.upgrade import v0, v1
@@ -51,7 +52,7 @@ def parse(text: str, message_class: type[M], name: str = "<string>") -> M:
                     log.warning("%s:%d: %s", name, line, notice)
                 return message
         found = _mistakes(text, message_class) or [str(error)]
-        raise PrototxtError("\n".join(f"{name}:{_printable(what)}" for what in found)) from error
+        raise PrototxtError("\n".join(f"{name}:{printable(what, one_line=True)}" for what in found)) from error
     return _complete(message, text, name)
 
 
@@ -150,11 +151,6 @@ def _complete(message: M, text: str, name: str) -> M:
         where = f"{name}:{_layer_lines(text)[int(layer[1])][1]}" if layer else name
         raise PrototxtError(f"{where}: {missing[0].rpartition('].')[2]} must be given.")
     return message
-
-
-def _printable(text: str) -> str:
-    """`text` without characters that a terminal would obey."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 def _layer_lines(text: str) -> list[tuple[str, int]]:

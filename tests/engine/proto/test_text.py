@@ -103,7 +103,7 @@ def read_bytes(tmp_path, data):
             b'input: "x" input_dim: 1\nlayers { layer { name: "r" type: "relu" } bottom: "x" top: "x" }\nbogus: 1',
             "prototxt:3: .*bogus",
         ),
-        (b"layers { type: \xe9NNER }", r'prototxt:1: "type" is one of NONE, .* and . was found'),
+        (b"layers { type: \xe9NNER }", r'prototxt:1: "type" is one of NONE, .* and \\xe9 was found'),
         (b"\n\x05LeNet\xa2\x06\x00", "binary data"),
         ('name: "net"'.encode("utf-16"), "UTF-16"),
     ],
