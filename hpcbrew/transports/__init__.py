@@ -1,1 +1,1 @@
-"""Transports: run a command on a cluster, move files to and from it. They know nothing of jobs."""
+"""Transports: run commands on a cluster, and move files to and from it. They know nothing about jobs."""

@@ -1,4 +1,4 @@
-"""What every transport does."""
+"""The interface of all transports."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from engine.units import short_size
 from hpcbrew.command_result import CommandResult
 
 OnBytes = Callable[[int], object]
-"""Is told the bytes of each piece that has moved, and a negative number where some have to be moved again."""
+"""Called with the bytes of each piece that has moved, and with a negative number if some have to be moved again."""
 
 
 @dataclass(frozen=True)
 class FilePart:
-    """`size` is that of the whole file, in bytes; `version` is another where the file was replaced, or has grown."""
+    """`size` is that of the whole file, in bytes; `version` changes when the file is replaced or grows."""
 
     version: str
     size: int
@@ -22,50 +22,50 @@ class FilePart:
 
 
 RECORD = 2**20
-"""Bytes of a small file: a larger one is no record, and no use to those who read many of them at once."""
+"""The most bytes of a small file: a larger one is not a record, and should not be read together with many others."""
 
 
 @dataclass(frozen=True)
 class NoRecord:
-    """In place of what a small file holds: something is there by that name, and `why` it is not read. `large`: it is a
-    file, and larger than `RECORD`."""
+    """Stands for the contents of a small file if something of that name exists but is not read; `why` says why not.
+    `large`: it is a file larger than `RECORD`."""
 
     why: str
     large: bool = False
 
 
-NO_FILE, NOT_READABLE = NoRecord("is no regular file"), NoRecord("is not readable for you")
+NO_FILE, NOT_READABLE = NoRecord("is not a regular file"), NoRecord("is not readable for you")
 
 
 def too_large(size: int) -> NoRecord:
-    """For a file of so many bytes."""
-    return NoRecord(f"holds {short_size(size)}, and such a record has no more than {short_size(RECORD)}", large=True)
+    """Returns the NoRecord for a file of `size` bytes, which is too large."""
+    return NoRecord(f"holds {short_size(size)}, but such a record has no more than {short_size(RECORD)}", large=True)
 
 
 Contents = bytes | NoRecord | None
-"""What a small file holds; None where there is no such file."""
+"""The contents of a small file; None if there is no such file."""
 
 
 class FileReader(Protocol):
-    """Reads parts of files, one after the other, for one thread. It holds a session until it is closed; it may be used
-    again then. Raises TransportError, `retryable` after a cut."""
+    """Reads parts of files, one after another, for one thread. It keeps a session open until `close`, and may be used
+    again after that. Raises TransportError, which is `retryable` after a cut."""
 
     def read(self, path: PurePosixPath, start: int, size: int, unless: str = "") -> FilePart | None:
-        """At most `size` bytes of a regular file from byte `start` on, none of one whose version is `unless`.
+        """Returns at most `size` bytes of a regular file from byte `start`, and no bytes if its version is `unless`.
 
-        None where there is no such file.
+        None if there is no such file.
         """
 
     def close(self) -> None:
-        """Lets the session go."""
+        """Ends the session."""
 
 
 class Transport(Protocol):
-    """All paths are absolute. Each method raises TransportError for what it could not do, but not for a command that
-    ran and failed: that is a CommandResult."""
+    """All paths are absolute. Each method raises TransportError if it could not do its work; but a command that ran and
+    failed is a CommandResult."""
 
     def root(self, pattern: str) -> PurePosixPath:
-        """The folder that a profile's `scratch` stands for."""
+        """Returns the folder that a profile's `scratch` stands for."""
 
     def run(
         self,
@@ -75,38 +75,39 @@ class Transport(Protocol):
         idempotent: bool = False,
         idle_timeout: float | None = None,
     ) -> CommandResult:
-        """Runs a command in a folder, with no input; `idempotent`: after a cut it may be run once more.
+        """Runs a command in a folder, without input; `idempotent`: it may be run again after a cut.
 
-        One that has said nothing for `idle_timeout` seconds (None: for as long as most commands get) is given up and,
-        as far as that can be, ended; then Unanswered is raised. The other methods that talk to a cluster do the same.
+        A command that is silent for `idle_timeout` seconds (None: the usual limit) is given up and, as far as possible,
+        terminated; then Unanswered is raised. The other methods that talk to a cluster behave in the same way.
         """
 
     def make_folder(self, folder: PurePosixPath, files: Mapping[PurePosixPath, bytes]) -> None:
-        """Makes a folder that holds these files, named relative to it: all of them or none."""
+        """Makes a folder that contains these files, named relative to it: all of them or none."""
 
     def remove_folder(self, folder: PurePosixPath) -> None:
-        """Takes away a folder that `make_folder` made."""
+        """Removes a folder that `make_folder` made."""
 
     def read(self, path: PurePosixPath, start: int = 0, size: int | None = None) -> bytes | None:
-        """What a file holds from byte `start` on, at most `size` bytes; None where there is no such file."""
+        """Returns at most `size` bytes of a file from byte `start`; None if there is no such file."""
 
     def reader(self) -> FileReader:
-        """For what is read again and again, as it grows, or in many parts."""
+        """Returns a reader for files that are read repeatedly as they grow, or in many parts."""
 
     def read_all(self, paths: Sequence[PurePosixPath]) -> list[Contents]:
-        """What several small files hold, in one round trip."""
+        """Reads several small files in one round trip."""
 
     def add_files(self, folder: PurePosixPath, files: Mapping[PurePosixPath, bytes]) -> None:
-        """Puts files into a folder that is there; those of the same names are replaced."""
+        """Puts files into an existing folder, replacing those of the same names."""
 
     def write(self, source: Path, target: PurePosixPath, start: int, size: int, on_bytes: OnBytes) -> None:
-        """Sends `size` bytes of a file from byte `start` on, to the same place of `target`.
+        """Sends `size` bytes of a file from byte `start` to the same position in `target`.
 
-        Threads may do so at once.
+        May be called by several threads at once.
         """
 
     def sizes(self, folder: PurePosixPath) -> dict[PurePosixPath, int]:
-        """The files anywhere below a folder, relative to it, in bytes; none where there is no such folder."""
+        """Returns the sizes, in bytes, of all files below a folder, by relative path; empty if there is no such
+        folder."""
 
     def names(self, folder: PurePosixPath) -> list[str]:
-        """The names in a folder; none where there is no such folder."""
+        """Returns the names in a folder; empty if there is no such folder."""

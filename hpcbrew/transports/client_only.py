@@ -1,11 +1,11 @@
-"""What ssh itself can do and paramiko cannot."""
+"""Detects what only ssh itself can do, and paramiko cannot."""
 
 from hpcbrew.errors import TransportError
 from hpcbrew.transports.ssh_config import SshHost
 
 
 class ClientOnly(TransportError):
-    """The way in takes something that paramiko does not have. `what` names it: the system's ssh is to be used."""
+    """The login needs something that paramiko lacks, named by `what`: the system's ssh must be used."""
 
     def __init__(self, what: str) -> None:
         super().__init__(f"paramiko cannot do this: {what}. Put `transport: openssh` into the profile")
@@ -13,7 +13,7 @@ class ClientOnly(TransportError):
 
 
 def check(host: SshHost) -> None:
-    """Raises ClientOnly for a host whose configuration has something that only ssh can obey."""
+    """Raises ClientOnly if a host's configuration has something that only ssh can honour."""
     if host.client_only:
         raise ClientOnly(f"the option {host.client_only}")
     for path in host.identities:

@@ -1,4 +1,4 @@
-"""The transport to a cluster, by its address."""
+"""Chooses the transport to a cluster by its address."""
 
 import sys
 from contextlib import suppress
@@ -13,7 +13,7 @@ from hpcbrew.transports.local import Local
 
 
 def connect(address: Address) -> Transport:
-    """The transport to a cluster. It connects when first used."""
+    """Returns the transport to a cluster. It connects when first used."""
     if address.transport == "local":
         return Local()
     assert address.host is not None, address  # the profile was checked
@@ -33,7 +33,7 @@ def connect(address: Address) -> Transport:
 
 
 def _access(cluster: str) -> str:
-    """What the profile says of the way there; nothing where there is none by now."""
+    """Returns what the profile says about how to reach the cluster; empty if the profile no longer exists."""
     from hpcbrew.clusters import profiles  # noqa: PLC0415 - slow to import, and for a message alone
 
     with suppress(ProfileError):
@@ -42,5 +42,5 @@ def _access(cluster: str) -> str:
 
 
 def _say(words: str) -> None:
-    """On standard error, why one waits; not between a question and its answer."""
+    """Says on standard error what is being waited for, but not between a question and its answer."""
     side_by_side.tell(lambda: print(f"hpcbrew: {printable(words)}", file=sys.stderr, flush=True))

@@ -1,4 +1,4 @@
-"""Whether a host is the one that it says it is: its key beside those of known_hosts files, and the person's word."""
+"""Verifies a host's identity: its key against those in known_hosts files, or by the user's confirmation."""
 
 import base64
 import hashlib
@@ -16,7 +16,7 @@ from hpcbrew.transports.ssh_config import SshHost
 
 
 def fingerprint(key: paramiko.PKey) -> str:
-    """As ssh-keygen prints it: `SHA256:` and the digest in base64 without padding."""
+    """Returns the fingerprint as ssh-keygen prints it: `SHA256:` and the digest in base64 without padding."""
     return _digest(key.asbytes())
 
 
@@ -25,11 +25,11 @@ def _digest(blob: bytes) -> str:
 
 
 class HostKeys(paramiko.MissingHostKeyPolicy):
-    """Judges the key that a host shows, as ssh would; a new one as StrictHostKeyChecking says, and it is written down
-    if taken. `say` is told where that cannot be done.
+    """Judges the key that a host offers, as ssh would. A new key is treated as StrictHostKeyChecking says, and recorded
+    if it is accepted; `say` is called if it cannot be recorded.
 
-    Raises HostUnknown for a key that was not taken, TransportError for one that has changed or is revoked, and
-    ClientOnly where ssh may know better: by a certificate, or as it was told to take any key.
+    Raises HostUnknown for a key that was not accepted, TransportError for one that has changed or is revoked, and
+    ClientOnly where ssh may decide otherwise: by a certificate, or because it was told to accept any key.
     """
 
     def __init__(self, host: SshHost, prompter: Prompter, say: Callable[[str], object]) -> None:
@@ -39,12 +39,12 @@ class HostKeys(paramiko.MissingHostKeyPolicy):
         self.known: KnownHost = known_hosts.search(host)
 
     def preferred(self, kinds: tuple[str, ...]) -> tuple[str, ...]:
-        """The kinds of keys in the order in which the host is to be asked for them: those that are known come first."""
+        """Returns the key types in the order in which to ask the host for them: known ones first."""
         known = [k for kind in self.known.kinds for k in _SIGNATURES.get(kind, (kind,)) if k in kinds]
         return (*known, *(kind for kind in kinds if kind not in known))
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
-        """For each key: paramiko itself was told of none."""
+        """Is called for every key, since paramiko itself is given no known keys."""
         verdict = self.known.judge(key.asbytes())
         if verdict is Verdict.KNOWN:
             return
@@ -62,32 +62,32 @@ class HostKeys(paramiko.MissingHostKeyPolicy):
             raise HostUnknown(
                 f"{self.host.known_as}: its host key is not known here: {key.get_name()} {shown}",
                 shown,
-                f"Compare it with what the site publishes, then log in once with "
+                f"Compare it with the one that the site publishes, then log in once with "
                 f"`{ssh_config.typed(self.host.alias)}`, or run hpcbrew setup CLUSTER",
             )
         _remember(self.host, key, self.say)
 
 
 _SIGNATURES = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")}
-"""By the kind of key, where that is not the same: how one may sign."""
+"""The signature algorithms of a key type, where they differ from its name."""
 
 
 def _alarm(host: SshHost, verdict: Verdict, key: paramiko.PKey, known: KnownHost) -> TransportError:
     where, offered = f"{host.user}@{host.hostname}:{host.port}", f"{key.get_name()} {fingerprint(key)}"
     if verdict is Verdict.REVOKED:
         return TransportError(
-            f"{where}: its host key {offered} is marked @revoked in a known_hosts file: whoever has it is not to be "
-            "trusted. Ask the site for its new key"
+            f"{where}: its host key {offered} is marked @revoked in a known_hosts file and must not be trusted. Ask "
+            "the site for its new key"
         )
     listed = ", ".join(f"{k.kind} {_digest(k.blob)}" for k in known.keys if not k.marker)
     return TransportError(
         f"{where}: the host key has CHANGED. Known: {listed}; offered: {offered}. Someone may be listening in. If the "
-        f"site says that it has new keys: ssh-keygen -R {host.known_as!r}, then try again"
+        f"site confirms that it has new keys: ssh-keygen -R {host.known_as!r}, then try again"
     )
 
 
 def _remember(host: SshHost, key: paramiko.PKey, say: Callable[[str], object]) -> None:
-    """One line more in the user's first known_hosts file, which else stays as it is."""
+    """Appends a line to the user's first known_hosts file."""
     if not host.known_hosts:
         return
     path = host.known_hosts[0]
@@ -98,4 +98,4 @@ def _remember(host: SshHost, key: paramiko.PKey, say: Callable[[str], object]) -
             return
         append(path, f"{name} {key.get_name()} {key.get_base64()}\n".encode())
     except OSError as error:
-        say(f"{host.known_as}: its key was taken, and cannot be written into {path}: {error.strerror}")
+        say(f"{host.known_as}: its key was accepted, but cannot be recorded in {path}: {error.strerror}")

@@ -1,4 +1,4 @@
-"""The user's keys, in the order in which ssh offers them: those that an agent holds, then those in files."""
+"""The user's keys, in the order in which ssh offers them: first those held by an agent, then those in files."""
 
 import base64
 import contextlib
@@ -15,19 +15,19 @@ from hpcbrew.transports.prompt import Prompter
 from hpcbrew.transports.ssh_config import SshHost
 
 AGENT = 10.0
-"""Seconds for an answer of the agent; a person may have to confirm the use of a key, and gets longer."""
+"""Seconds for an answer of the agent; longer (CONFIRMING) when a person may have to confirm the use of a key."""
 
 CONFIRMING = 60.0
 
-KEY = 2**20  # bytes of a key's file at most
+KEY = 2**20  # the most bytes of a key file
 
 _MAGIC = b"openssh-key-v1\0"
 
 
 class Identities:
-    """Keys to log in with. What stood in the way of some is kept for the message of a login that was refused.
+    """Iterates over the keys to log in with. Notes why some could not be used, for the message if the login is refused.
 
-    `locked`: files that nobody gave a passphrase for; `unread`: those that paramiko cannot use, and ssh may.
+    `locked`: files for which nobody gave a passphrase; `unread`: keys that paramiko cannot use, but ssh may.
     """
 
     def __init__(self, host: SshHost, prompter: Prompter) -> None:
@@ -37,7 +37,7 @@ class Identities:
         self.unread: list[str] = []
 
     def __iter__(self) -> Iterator[paramiko.PKey]:
-        """Raises AuthenticationException for a wrong passphrase."""
+        """Yields the keys. Raises AuthenticationException for a wrong passphrase."""
         public = {path: _public(path) for path in self._host.identities}
         wanted = [blob for blob in public.values() if blob]
         held = {key.asbytes(): key for key in self._agent()}
@@ -50,28 +50,28 @@ class Identities:
         for path in files:
             try:
                 yield paramiko.PKey.from_path(path)
-            except (paramiko.PasswordRequiredException, TypeError):  # TypeError: what cryptography says of a locked key
+            except (paramiko.PasswordRequiredException, TypeError):  # TypeError: cryptography's
                 locked.append(path)
-            except Exception:  # a file that is no key, or of a kind that paramiko does not know
+            except Exception:  # a file that is not a key, or of a type that paramiko does not know
                 self.unread += [str(path)] if public[path] else []
         for path in locked:
             if key := self._unlocked(path):
                 yield key
 
     def _agent(self) -> list[AgentKey]:
-        """Without an agent, or with one that does not answer: none."""
+        """Returns the agent's keys; none if there is no agent or it does not answer."""
         name = self._host.agent
         path = os.environ.get("SSH_AUTH_SOCK") if name == "SSH_AUTH_SOCK" else name
         if not path:
             return []
         try:
             return [key for key in _Agent(path).get_keys() if self._usable(key)]
-        except Exception:  # whatever an odd agent makes paramiko raise
+        except Exception:  # anything that a misbehaving agent makes paramiko raise
             self.unread.append(f"agent {path}")
             return []
 
     def _usable(self, key: AgentKey) -> bool:
-        """Certificates and hardware keys in an agent are left to ssh."""
+        """Whether paramiko can use the key. Certificates and hardware keys in an agent are left to ssh."""
         known = getattr(key, "inner_key", None) is not None and not key.get_name().endswith("-cert-v01@openssh.com")
         self.unread += [] if known else [f"{key.get_name()} in the agent"]
         return known
@@ -88,7 +88,7 @@ class Identities:
 
 
 class _Agent(AgentSSH):
-    """The agent behind a socket; paramiko's own knows that of SSH_AUTH_SOCK only."""
+    """The agent behind a given socket; paramiko's own class only knows that of SSH_AUTH_SOCK."""
 
     def __init__(self, path: str) -> None:
         super().__init__()
@@ -104,13 +104,14 @@ class _Agent(AgentSSH):
 
 
 def _text(path: Path) -> str:
-    """Raises OSError for what is no file, or too large for a key, and ValueError for what is no text."""
+    """Reads a key file. Raises OSError if it is not a file or is too large for a key, and ValueError if it is not
+    text."""
     return regular_file.read(path, KEY).decode()
 
 
 def _public(path: Path) -> bytes | None:
-    """The public key that belongs to a file: in PATH.pub, in the file itself where this is a public one, or at the head
-    of a private one, where it is never locked."""
+    """Returns the public key that belongs to a file: from PATH.pub, from the file itself if it is a public key, or from
+    the head of a private key, which is never encrypted."""
     for file in (path.with_name(f"{path.name}.pub"), path):
         with contextlib.suppress(OSError, IndexError, ValueError):
             return base64.b64decode(_text(file).split()[1], validate=True)

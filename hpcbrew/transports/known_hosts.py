@@ -1,4 +1,5 @@
-"""What known_hosts files say of a host: found by `ssh-keygen -F`, which reads them as ssh does, and judged likewise."""
+"""Looks up a host in known_hosts files by `ssh-keygen -F`, which reads them as ssh does, and judges keys as ssh
+does."""
 
 import base64
 import subprocess
@@ -13,11 +14,11 @@ from hpcbrew.transports.ssh_config import SshHost
 AUTHORITY, REVOKED = "@cert-authority", "@revoked"
 
 READING = 20
-"""Seconds for the reading of one file."""
+"""Seconds allowed for reading one file."""
 
 
 class Verdict(Enum):
-    """What a host's key is, beside those that are known."""
+    """How a host's key compares with the known ones."""
 
     KNOWN = "known"
     NEW = "new"
@@ -27,7 +28,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class KnownKey:
-    """One line that holds for a host: `marker` is @cert-authority, @revoked or nothing, `blob` the key itself."""
+    """One line that applies to a host: `marker` is @cert-authority, @revoked or empty; `blob` is the key itself."""
 
     marker: str
     kind: str
@@ -35,10 +36,10 @@ class KnownKey:
 
 
 def search(host: SshHost) -> "KnownHost":
-    """All that the host's known_hosts files have for it. Raises TransportError where they cannot be searched."""
+    """Searches the host's known_hosts files for it. Raises TransportError if that is not possible."""
     files = [path for path in (*host.known_hosts, *host.global_known_hosts) if path.exists()]
     names = [host.known_as]
-    if names[0].startswith("["):  # a key known without the port is taken too
+    if names[0].startswith("["):  # a key known without the port counts too
         names.append(host.hostname)
     found = [tuple(key for path in files for key in parse(_lines(name, path))) for name in names]
     return KnownHost(found[0], found[1] if found[1:] else ())
@@ -46,13 +47,13 @@ def search(host: SshHost) -> "KnownHost":
 
 @dataclass(frozen=True)
 class KnownHost:
-    """What is known of a host, and of the one of the same name at the usual port."""
+    """The known keys of a host, and those of the same host name without the port."""
 
     keys: tuple[KnownKey, ...] = ()
     without_port: tuple[KnownKey, ...] = ()
 
     def judge(self, blob: bytes) -> Verdict:
-        """What ssh makes of a key that the host shows, a plain one."""
+        """Judges a plain key (not a certificate) that the host offers, as ssh would."""
         verdict = _judge(self.keys, blob)
         if verdict is Verdict.NEW and _judge(self.without_port, blob) is Verdict.KNOWN:
             return Verdict.KNOWN
@@ -60,13 +61,13 @@ class KnownHost:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The kinds of plain keys that are known, as `ssh-ed25519`: the host is asked for one of these first."""
+        """The types of the known plain keys, such as `ssh-ed25519`: the host is asked for one of these first."""
         keys = [key for key in self.keys if not key.marker] or self.without_port
         return tuple(dict.fromkeys(key.kind for key in keys if not key.marker))
 
     @property
     def authorities(self) -> bool:
-        """Whether a certificate would do in place of a key."""
+        """Whether a certificate would be accepted in place of a key."""
         return any(key.marker == AUTHORITY for key in (*self.keys, *self.without_port))
 
 
@@ -80,7 +81,8 @@ def _judge(keys: Iterable[KnownKey], blob: bytes) -> Verdict:
 
 
 def parse(lines: str) -> Iterator[KnownKey]:
-    """The keys of lines that ssh-keygen has found; it comments them, and some may be cut or of no known form."""
+    """Yields the keys in the lines that ssh-keygen has found. Skips its comments, and lines that are cut or
+    malformed."""
     for line in lines.splitlines():
         words = line.split()
         marker = words.pop(0) if words and words[0].startswith("@") else ""
@@ -88,14 +90,14 @@ def parse(lines: str) -> Iterator[KnownKey]:
             continue
         try:
             blob = base64.b64decode(words[2], validate=True)
-        except ValueError:  # cut short, or of letters that are none of it
+        except ValueError:  # cut short, or not base64
             continue
         if _whole(words[1], blob) and marker in ("", AUTHORITY, REVOKED):
             yield KnownKey(marker, words[1], blob)
 
 
 def _whole(kind: str, blob: bytes) -> bool:
-    """Whether a key has all its parts, strings with their lengths before them, of which the first names its kind."""
+    """Whether a key has all its parts. These are length-prefixed strings, the first of which names the key type."""
     parts = []
     while blob:
         size = int.from_bytes(blob[:4], "big")
@@ -107,7 +109,7 @@ def _whole(kind: str, blob: bytes) -> bool:
 
 
 _PARTS = {"ssh-rsa": 3, "ssh-dss": 5}
-"""Of keys that have more than their kind and one number; a line may be cut where a part ends."""
+"""The number of parts of keys with more than two. Counting matters since a line may be cut where a part ends."""
 
 
 def _lines(name: str, path: Path) -> str:
@@ -116,8 +118,8 @@ def _lines(name: str, path: Path) -> str:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=READING)
     except FileNotFoundError:
         raise TransportError(
-            "`ssh-keygen` is not installed, which comes with the OpenSSH client; it reads known_hosts files"
+            "`ssh-keygen`, which comes with the OpenSSH client, is not installed; it is needed to read known_hosts"
         ) from None
     except subprocess.TimeoutExpired:
-        raise TransportError(f"{path}: cannot be read within {READING} s; a known_hosts file is wanted there") from None
+        raise TransportError(f"{path}: could not be read within {READING} s; it should be a known_hosts file") from None
     return done.stdout.decode(errors="replace")

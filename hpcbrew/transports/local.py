@@ -1,4 +1,4 @@
-"""This machine, as a cluster: commands are run, files are written."""
+"""This machine as a cluster: runs commands and writes files here."""
 
 import contextlib
 import os
@@ -26,7 +26,7 @@ class Local:
     """The transport of the `local` cluster."""
 
     def root(self, pattern: str) -> PurePosixPath:
-        """Without a `scratch` in the profile: the user's own data folder."""
+        """Without a `scratch` in the profile, this is the user's own data folder."""
         expanded = os.path.expandvars(os.path.expanduser(pattern)) if pattern else str(data_home())  # noqa: PTH111
         if unset := re.search(r"\$\w+", expanded):
             raise TransportError(f"scratch: {pattern}: {unset[0]} is not set")
@@ -49,7 +49,9 @@ class Local:
             limit = idle_timeout * (process.TIMES if status == process.SLOW else 1)
             raise Unanswered("this machine", process.named(command), limit)
         if status == process.ENDLESS:
-            raise TransportError(f"{process.named(command)} said more than {output.most // 2**20} MiB, and was ended")
+            raise TransportError(
+                f"{process.named(command)} printed more than {output.most // 2**20} MiB, and was ended"
+            )
         return CommandResult(status, output.out.decode(errors="replace"), output.err.decode(errors="replace"))
 
     def make_folder(self, folder: PurePosixPath, files: Mapping[PurePosixPath, bytes]) -> None:
@@ -71,7 +73,7 @@ class Local:
         except FileNotFoundError:
             pass
         except OSError as error:
-            raise TransportError(f"{folder}: cannot take this folder away: {error.strerror}") from None
+            raise TransportError(f"{folder}: cannot remove this folder: {error.strerror}") from None
 
     def read(self, path: PurePosixPath, start: int = 0, size: int | None = None) -> bytes | None:
         part = read_file(path, start, size)
@@ -90,7 +92,7 @@ class Local:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 replace(path, data)
         except OSError as error:
-            raise TransportError(f"{folder}: files cannot be put there: {_words(error, path)}") from None
+            raise TransportError(f"{folder}: cannot write files there: {_words(error, path)}") from None
 
     def write(self, source: Path, target: PurePosixPath, start: int, size: int, on_bytes: OnBytes) -> None:
         try:
@@ -107,7 +109,7 @@ class Local:
             raise TransportError(f"{target}: cannot be written: {_words(error, Path(target))}") from None
 
     def sizes(self, folder: PurePosixPath) -> dict[PurePosixPath, int]:
-        """No links: what they lead to may lie anywhere."""
+        """Ignores links, since their targets may be anywhere."""
         found = {}
         for parent, _, names in os.walk(folder):
             for path in (Path(parent, name) for name in names):
@@ -127,14 +129,14 @@ class Local:
 
 
 def _in_english(environment: Mapping[str, str]) -> dict[str, str]:
-    """Messages in English, whatever the user's own language: some are looked into. Characters stay as they are."""
+    """Returns the environment with messages in English, since some are parsed, but with the user's character set."""
     characters = next((value for key in ("LC_ALL", "LC_CTYPE", "LANG") if (value := environment.get(key))), "")
     kept = {key: value for key, value in environment.items() if key not in ("LC_ALL", "LANGUAGE")}
     return {**kept, **({"LC_CTYPE": characters} if characters else {}), "LC_MESSAGES": "C"}
 
 
 def _words(error: OSError, path: Path) -> str:
-    """What the system said, and of which file: `path` where it does not say so itself."""
+    """Returns the system's message and the file it is about: `path` if the error does not name one."""
     return f"{error.strerror} ({error.filename or path}){full_disk.remedy(error.strerror)}"
 
 

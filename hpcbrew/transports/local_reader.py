@@ -1,4 +1,4 @@
-"""Parts of files on this machine; of regular ones alone: a pipe would keep its reader waiting, a device has no end."""
+"""Reads parts of files on this machine; only of regular files, since a pipe may block and a device may be endless."""
 
 import os
 import stat
@@ -15,18 +15,18 @@ class LocalReader:
     """Opens the file anew for each part."""
 
     def read(self, path: PurePosixPath, start: int, size: int, unless: str = "") -> FilePart | None:
-        """As every reader's."""
+        """See `FileReader.read`."""
         return read_file(path, start, size, unless)
 
     def close(self) -> None: ...
 
 
 def read_file(path: PurePosixPath, start: int, size: int | None, unless: str = "") -> FilePart | None:
-    """As a reader's `read`; without `size`, all that there is at this moment. Raises TransportError."""
+    """As `FileReader.read`; without `size`, reads all that there is at this moment. Raises TransportError."""
     try:
         with regular_file.opened(path) as (descriptor, found):
             if not stat.S_ISREG(found.st_mode):
-                raise TransportError(f"{path}: is no regular file, and is not read")
+                raise TransportError(f"{path}: is not a regular file and is not read")
             version = f"{found.st_ino}:{found.st_mtime_ns}:{found.st_size}"
             wanted = max(found.st_size - start, 0) if size is None else size
             data = _pieces(descriptor, start, 0 if version == unless else wanted)
@@ -38,7 +38,7 @@ def read_file(path: PurePosixPath, start: int, size: int | None, unless: str = "
 
 
 def _pieces(descriptor: int, start: int, size: int) -> bytes:
-    """So many bytes, or all that there are: the system gives fewer at once where there are very many."""
+    """Reads `size` bytes, or up to the end; a single read may return fewer."""
     found = bytearray()
     while len(found) < size and (piece := os.pread(descriptor, min(size - len(found), PIECE), start + len(found))):
         found += piece
@@ -46,7 +46,7 @@ def _pieces(descriptor: int, start: int, size: int) -> bytes:
 
 
 def read_record(path: PurePosixPath) -> Contents:
-    """A small file."""
+    """Reads a small file."""
     try:
         with regular_file.opened(path) as (descriptor, found):
             if not stat.S_ISREG(found.st_mode):

@@ -1,7 +1,7 @@
-"""Scripts as a login shell on the other side runs them: what to send, and what came back. Nothing here runs anything.
+"""Wraps scripts for a remote login shell, and unwraps what comes back. Nothing is run here.
 
-A script's output lies between marks: what the site's profile files print is dropped, and an answer that was cut is told
-from one that is whole.
+A script's output is enclosed in marks: so what the site's profile files print is dropped, and a truncated answer is
+told from a complete one.
 """
 
 import base64
@@ -17,16 +17,16 @@ from hpcbrew.transports import process
 from hpcbrew.transports.process import CommandOutput
 
 _WORDS = 'export LC_CTYPE="${LC_ALL:-${LC_CTYPE:-${LANG-}}}" LC_MESSAGES=C; unset LC_ALL LANGUAGE; '
-"""Messages in English, whatever the user's own language: some are looked into. Characters stay as they are."""
+"""Sets messages to English, since some are parsed, but keeps the user's character set."""
 
 _LEVEL = "export SHLVL=2; "
-"""A bash of level 1 that sshd began reads ~/.bashrc (Debian's, Fedora's), and one within the script takes itself for
-such a one, too: what that prints would lie between the marks."""
+"""A bash at level 1 that sshd started reads ~/.bashrc (on Debian and Fedora), and a bash within the script would
+believe to be one: what that file prints would end up between the marks."""
 
 
 @dataclass(frozen=True)
 class ScriptResult:
-    """What a script ended with, as bytes."""
+    """The exit status and output of a script, as bytes."""
 
     status: int
     out: bytes
@@ -34,20 +34,20 @@ class ScriptResult:
 
     @property
     def text(self) -> CommandResult:
-        """The same as text."""
+        """The same, as text."""
         return CommandResult(self.status, as_text(self.out), as_text(self.err))
 
 
 @dataclass(frozen=True)
 class MarkedScript:
-    """One run of a script, with a mark made anew for it."""
+    """One run of a script, with a fresh mark."""
 
     script: str
     mark: str = field(default_factory=lambda: f"--{secrets.token_hex(8)}--")
 
     @property
     def command(self) -> str:
-        """What to send. The number before the first mark is that of the shell."""
+        """The command to send. The number before the first mark is the shell's process id."""
         marked = (
             f"{_WORDS}{_LEVEL}"
             f"printf '\\n%s %s\\n' $$ {self.mark}; printf '%s\\n' {self.mark} >&2; ({self.script}); status=$?; "
@@ -56,9 +56,9 @@ class MarkedScript:
         return f"exec bash -l -c {quoted(marked)}"
 
     def result(self, output: CommandOutput, status: int, destination: str) -> ScriptResult:
-        """What the script itself said. `status`: that of the channel which it ran in.
+        """Returns what the script itself printed. `status`: that of the channel in which it ran.
 
-        Raises TransportError where no shell answered, `retryable` where the answer is not whole.
+        Raises TransportError if no shell answered; `retryable` if the answer is incomplete.
         """
         out, err = bytes(output.out), bytes(output.err)
         begins, ends = self._line, self.mark.encode()
@@ -73,13 +73,13 @@ class MarkedScript:
             raise TransportError(f"{destination}: the connection was cut", retryable=True)
         found = re.match(rb" (\d{1,3})\b", own_status)
         if found is None:
-            raise TransportError(f"{destination}: the answer ends with no exit status")
+            raise TransportError(f"{destination}: the answer ends without an exit status")
         return ScriptResult(int(found[1]), out, err)
 
     def ending(self, output: CommandOutput) -> str | None:
-        """A command that ends what the script has begun; None where it has not said that it began.
+        """Returns a command that terminates what the script has started; None if it has not said that it started.
 
-        sshd gives each command a process group of its own, and leaves it to itself when its line is closed.
+        sshd gives each command its own process group, and lets it go on when the connection is closed.
         """
         shell = re.search(rb"^(\d{1,10}) " + re.escape(self._line), bytes(output.out), re.MULTILINE)
         if shell is None:
@@ -93,8 +93,8 @@ class MarkedScript:
 
 
 def quoted(script: str) -> str:
-    """One word for whatever login shell the user has there: csh takes no line breaks in quotes, and reads ! in them;
-    fish reads a backslash in quotes as an escape where another, or the end of the quotes, follows."""
+    """Quotes a script as one word for any login shell: csh accepts no line breaks in quotes, and expands ! in them;
+    fish takes a backslash in quotes as an escape if another backslash, or the end of the quotes, follows."""
     if not re.search(r"[\n!]|\\(?=[\\']|$)", script):
         return shlex.quote(script)
     encoded = base64.b64encode(os.fsencode(script)).decode()
@@ -102,5 +102,5 @@ def quoted(script: str) -> str:
 
 
 def as_text(data: bytes | bytearray) -> str:
-    """What a command printed; bytes that are no UTF-8 are shown as such."""
+    """Decodes what a command printed; bytes that are not UTF-8 become replacement characters."""
     return data.decode("utf-8", errors="replace")

@@ -1,6 +1,6 @@
-"""A cluster behind SSH, by the system's own client: one connection behind a control socket, a session a command.
+"""A cluster behind SSH, using the system's own client: one connection behind a control socket, one session per command.
 
-For what paramiko cannot do: Kerberos, hardware keys, a site's own ssh. Whatever `ssh HOST` asks, it asks here.
+For what paramiko cannot do: Kerberos, hardware keys, a site's own ssh. It asks whatever `ssh HOST` asks.
 """
 
 import contextlib
@@ -23,28 +23,30 @@ from hpcbrew.transports.remote_shell import RemoteShell
 from hpcbrew.transports.sessions import NoSession
 
 PERSIST = "10m"
-"""How long the connection is kept for further commands: a second factor is asked for once, not at every command."""
+"""How long the connection is kept open for further commands, so that a second factor is not asked for at each."""
 
 LOGIN, CONTROL = 300, 20
-"""Seconds for a login, in which a person may have to type, and for a word with the connection that stands."""
+"""Seconds for a login, in which a person may have to type, and for a request to the open connection."""
 
 INDIRECT = ("proxyjump", "proxycommand", "bindaddress", "bindinterface")
-"""Options by which ssh goes another way to a host than straight there."""
+"""Options with which ssh does not connect directly to a host."""
 
 SSH_FAILED = 255
-"""The exit status of ssh's own."""
+"""The exit status of ssh if it fails itself."""
 
 IN_THE_WAY = {"stdinnull": "no", "sessiontype": "default", "forkafterauthentication": "no", "loglevel": "ERROR"}
-"""Options with values that let a command be fed and heard, and ssh say why it fails, but not a server's greetings."""
+"""Options with the values that are needed for a command's input and output, and for ssh to say why it fails without
+showing a server's greetings."""
 
 LONGEST = 45
-"""Bytes of a folder's path that leave room for what ssh adds: a socket's path has 103 on macOS, and 107 on Linux."""
+"""The most bytes of a folder's path, with room for what ssh adds: a socket's path may have 103 on macOS, 107 on
+Linux."""
 
 WORDS = 2**13
-"""Bytes of what ssh says of a login that failed."""
+"""The most bytes that are kept of ssh's messages about a failed login."""
 
 FULL = b"Session open refused by peer"
-"""What ssh says where the server takes no further command on the connection."""
+"""What ssh says if the server accepts no further command on the connection."""
 
 DENIED = re.compile(r"Permission denied \(([\w.,@-]+)\)")
 
@@ -52,7 +54,7 @@ REFUSED = re.compile(
     "Permission denied|Host key verification failed|IDENTIFICATION HAS CHANGED|Bad configuration|"
     "Too many authentication failures"
 )
-"""What ssh says where trying again would bring nothing, or lock an account."""
+"""What ssh says if trying again would be useless, or might lock an account."""
 
 
 class OpenSsh(RemoteShell):
@@ -67,10 +69,10 @@ class OpenSsh(RemoteShell):
         self._lock = threading.Lock()
 
     def close(self) -> None:
-        """Leaves the connection to later commands, as `PERSIST` says."""
+        """Leaves the connection open for later commands, as `PERSIST` says."""
 
     def disconnect(self) -> None:
-        """Ends the connection."""
+        """Closes the connection."""
         self._control("exit")
 
     def _connect(self) -> None:
@@ -82,12 +84,12 @@ class OpenSsh(RemoteShell):
                 return
             self._reach(self._printed)
             batch = () if self._attended else ("-o", "BatchMode=yes")
-            # With -f it goes to the background once it is connected: what it has to ask is asked before.
+            # With -f, ssh goes into the background once it is connected, after asking what it has to ask.
             command = self._ssh("-M", "-N", "-f", "-o", f"ControlPersist={PERSIST}", *batch)
-            # ssh forgets its ConnectTimeout where a byte comes in just as that is over.
+            # ssh ignores its ConnectTimeout if a byte arrives just as it expires.
             limit = LOGIN if self._attended else 3 * ssh_config.PATIENCE
             with waiting.told(self.say, waiting.login(self._destination)):
-                # What ssh asks is asked by the thread that has the terminal.
+                # ssh must ask its questions from the thread that owns the terminal.
                 status, words = (
                     side_by_side.ask(lambda: _login(command, limit)) if self._attended else _login(command, limit)
                 )
@@ -97,7 +99,7 @@ class OpenSsh(RemoteShell):
             raise self._refused(words)
 
     def _refused(self, words: str) -> TransportError:
-        """What to say of a login that failed, in ssh's words."""
+        """Returns the error for a failed login, in ssh's words."""
         fault = f"{self._destination}: no connection: {words}"
         advice = f"`{ssh_config.typed(self._destination)}` shows more"
         if offered := DENIED.search(words):
@@ -106,17 +108,17 @@ class OpenSsh(RemoteShell):
         return TransportError(f"{fault}. {advice}" if fatal else fault, retryable=not fatal)
 
     def _reach(self, printed: Mapping[str, str]) -> None:
-        """ssh has one limit for reaching a host and for all that follows: where it goes there straight, a host that
-        does not answer is told of sooner. Raises Unreachable."""
+        """Checks that a host answers, if ssh connects to it directly. ssh itself has a single timeout for reaching a
+        host and for all that follows; this fails sooner. Raises Unreachable."""
         if any(printed.get(name, "none") != "none" for name in INDIRECT):
             return
         seconds = ssh_config.seconds(printed.get("connecttimeout", "none"), ssh_config.REACH)
-        with contextlib.suppress(OSError, ValueError):  # ssh says itself why it was refused
+        with contextlib.suppress(OSError, ValueError):  # ssh itself will say why it was refused
             host, port = printed["hostname"], int(printed["port"])
             tcp_line.connected(host, port, seconds, f"{host}:{port}").close()
 
     def _configured(self) -> dict[str, str]:
-        """What `ssh -G` prints of the configuration, each option as it is first named."""
+        """Returns the configuration as `ssh -G` prints it, each option with its first value."""
         command = ["ssh", *self._config, *ssh_config.resolve_command(self._destination)[1:]]
         try:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=CONTROL)
@@ -128,7 +130,7 @@ class OpenSsh(RemoteShell):
         return {key.lower(): value for key, _, value in (line.partition(" ") for line in lines)}
 
     def _channel(self, command: str, stdin: Iterable[bytes], output: CommandOutput, idle_timeout: float) -> int:
-        # Without a session on the connection that stands it would log in anew: that is what the proxy keeps it from.
+        # If it gets no session on the open connection, ssh would log in anew: ProxyCommand=false prevents that.
         ssh = self._ssh(
             "-T", "-o", "ControlMaster=no", "-o", "BatchMode=yes", "-o", "ProxyCommand=false", tail=(command,)
         )
@@ -136,12 +138,12 @@ class OpenSsh(RemoteShell):
         if status == SSH_FAILED and FULL in output.err:
             output.err.clear()
             raise NoSession(f"{self._destination}: no further session: {FULL.decode()}", retryable=True)
-        # Where the command itself ended so, its marks are there and say more.
+        # If the command itself exited with 255, its marks are there and tell.
         return process.CUT if status == SSH_FAILED else status
 
     @property
     def _name(self) -> str:
-        """Of the control socket: one a destination and configuration. ssh's own %C depends on the way there too."""
+        """The name of the control socket, one per destination and configuration. ssh's own %C also depends on jumps."""
         return hashlib.sha256("\0".join((*self._config, self._destination)).encode()).hexdigest()[:32]
 
     def _control(self, request: str) -> bool:
@@ -152,7 +154,7 @@ class OpenSsh(RemoteShell):
         return False
 
     def _ssh(self, *options: str, tail: tuple[str, ...] = ()) -> tuple[str, ...]:
-        # What the user's configuration may hold for logins by hand is left aside: commands and ports of its own.
+        # Ignores what the user's configuration may have for interactive logins: remote commands and port forwardings.
         own = ("-a", "-x", "-o", "RemoteCommand=none", "-o", "ClearAllForwardings=yes", *self._own)
         alive = ("-o", "ServerAliveInterval=30", "-o", "ServerAliveCountMax=2")
         socket = ("-o", f"ControlPath={_folder()}/{self._name}")
@@ -161,8 +163,8 @@ class OpenSsh(RemoteShell):
 
 
 def _login(command: Sequence[str], limit: float) -> tuple[int | None, str]:
-    """The exit status, None where it took too long, and what ssh said."""
-    with tempfile.TemporaryFile() as said:  # a pipe would stay open for as long as the connection
+    """Returns the exit status (None after a timeout) and what ssh said."""
+    with tempfile.TemporaryFile() as said:  # a pipe would stay open as long as the connection
         try:
             done = subprocess.run(
                 command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, check=False, timeout=limit
@@ -177,7 +179,7 @@ def _login(command: Sequence[str], limit: float) -> tuple[int | None, str]:
 
 
 def _overruled(printed: Mapping[str, str]) -> tuple[str, ...]:
-    """Options in place of the user's own, where those would be in the way: only those that this ssh knows."""
+    """Returns options that override the user's own where those would interfere; only options that this ssh knows."""
     wanted = {name: value for name, value in IN_THE_WAY.items() if printed.get(name, value) != value}
     if printed.get("connecttimeout", "none") == "none":
         wanted["connecttimeout"] = f"{ssh_config.PATIENCE:.0f}"
@@ -185,11 +187,11 @@ def _overruled(printed: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _folder() -> Path:
-    """The user's own folder for control sockets: whoever can open one is logged in. Their paths must be short, so it
-    is not in TMPDIR; and a session that has ended, as tmux's may, leaves an XDG_RUNTIME_DIR that is gone."""
+    """Returns the user's private folder for control sockets: whoever can open one is logged in. Their paths must be
+    short, hence not TMPDIR; and an ended session, for example under tmux, leaves an XDG_RUNTIME_DIR that is gone."""
     base = os.environ.get("XDG_RUNTIME_DIR", "")
     own = base and len(os.fsencode(base)) <= LONGEST and Path(base).is_dir()
-    folder = Path(base) / "hpcbrew" if own else Path("/tmp") / f"hpcbrew-{os.getuid()}"  # noqa: S108 - looked at below
+    folder = Path(base) / "hpcbrew" if own else Path("/tmp") / f"hpcbrew-{os.getuid()}"  # noqa: S108 - checked below
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
@@ -197,12 +199,12 @@ def _folder() -> Path:
         raise TransportError(f"{folder}: no folder for ssh's control sockets: {error.strerror}") from None
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
         raise TransportError(
-            f"{folder}: is not a folder that is yours alone (chmod 700), so no control socket is put there: "
-            "take it away, or set XDG_RUNTIME_DIR"
+            f"{folder}: is not a folder that only you can access (chmod 700), so no control socket is put there: "
+            "remove it, or set XDG_RUNTIME_DIR"
         )
     return folder
 
 
 def attended() -> bool:
-    """Whether a person sits at the terminal, whom ssh may ask."""
+    """Whether there is a person at the terminal whom ssh may ask."""
     return sys.stdin.isatty() and sys.stderr.isatty()

@@ -1,4 +1,4 @@
-"""A cluster behind SSH, by paramiko: one connection, a channel a command."""
+"""A cluster behind SSH, using paramiko: one connection, one channel per command."""
 
 import logging
 import os
@@ -21,13 +21,13 @@ from hpcbrew.transports.remote_shell import RemoteShell
 from hpcbrew.transports.sessions import NoSession
 from hpcbrew.transports.ssh_config import SshHost
 
-# What it logs is raised as well: without a handler Python would print it between the lines of the user's terminal.
+# What paramiko logs is raised as well; without a handler, Python would print it on the user's terminal.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
 def resolve(destination: str, config: Path | None = None) -> SshHost:
-    """What `ssh destination` would do, with that configuration in place of the user's. Raises TransportError where
-    there is no ssh to ask."""
+    """Returns what `ssh destination` would do; `config` replaces the user's configuration. Raises TransportError if ssh
+    is not installed."""
     ssh, *rest = ssh_config.resolve_command(destination)
     command = [ssh, *(("-F", str(config)) if config else ()), *rest]
     try:
@@ -47,7 +47,7 @@ def resolve(destination: str, config: Path | None = None) -> SshHost:
 class Ssh(RemoteShell):
     """Connects when first needed, and again after a cut. Several threads may use it at once.
 
-    Where the way in takes what paramiko does not have, the system's own client takes its place.
+    If the login needs something that paramiko lacks, the system's own client takes its place.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Ssh(RemoteShell):
         self._lock = threading.Lock()
         self._client: OpenSsh | None = None
         self.access: Callable[[], str] = str
-        """What the host is reached from, where that is known: said where nobody answers."""
+        """Returns from where the host can be reached, if known; part of the message if the host does not answer."""
 
     @property
     def by_client(self) -> bool:
@@ -124,9 +124,9 @@ class Ssh(RemoteShell):
                 return channel.recv_exit_status() if channel.status_event.wait(idle_timeout) else process.SILENT
             finally:
                 channel.close()
-        except _NotBegun as error:  # the line stands: the server takes no further session
+        except _NotBegun as error:  # the connection is fine, but the server accepts no further session
             raise NoSession(f"{self._destination}: no further session: {error}", retryable=True) from None
-        except Exception as error:  # paramiko raises whatever a garbled answer makes of its readers
+        except Exception as error:  # a garbled answer may make paramiko raise anything
             if clients is self._clients:
                 self.close()
             said = printable(str(error)) or type(error).__name__
@@ -134,11 +134,12 @@ class Ssh(RemoteShell):
 
 
 class _NotBegun(Exception):
-    """The server would not have a further channel, or closed it before it had said that the command is begun."""
+    """The server refused a further channel, or closed it before confirming that the command had started."""
 
 
 def _begun(transport: paramiko.Transport, command: str) -> paramiko.Channel:
-    """A channel in which a command runs. Of several that are refused at once paramiko tells one only why."""
+    """Opens a channel and starts a command in it. If several are refused at once, paramiko tells only one of them
+    why."""
     channel = None
     try:
         channel = transport.open_session(timeout=60)
@@ -156,7 +157,7 @@ def _line(channel: paramiko.Channel) -> process.Line:
     def send(data: bytes) -> int:
         try:
             sent = channel.send(data)
-        except paramiko.SSHException as error:  # a cut is told by the reading side
+        except paramiko.SSHException as error:  # the reading side reports a cut
             raise EOFError(str(error)) from None
         if not sent:
             raise EOFError("the channel is closed")

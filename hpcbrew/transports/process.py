@@ -1,4 +1,4 @@
-"""Talks with a command: feeds it, hears both its streams, and gives it up once it has been silent for too long."""
+"""Communicates with a command: feeds it, reads both its streams, and gives it up when it has been silent too long."""
 
 import contextlib
 import math
@@ -13,40 +13,40 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 IDLE_TIMEOUT = 60.0
-"""Seconds of silence after which most commands are given up: with a scheduler or a file system that hangs they would
-never answer."""
+"""Seconds of silence after which most commands are given up: if a scheduler or a file system hangs, they would never
+answer."""
 
 SLOWEST = 10 * 2**20
-"""Bytes a second that a file system is read with at least."""
+"""The slowest assumed speed of a file system, in bytes per second."""
 
 TIMES = 5
-"""How many times `idle_timeout` a command gets in all: one that says a byte now and then would go on for ever."""
+"""The total time for a command, in multiples of `idle_timeout`: one that prints a byte now and then would never end."""
 
 RATE = 2**10
-"""Bytes each of which earns it 1/RATE s more: whatever moves so fast goes on."""
+"""Each byte extends that time by 1/RATE s, so that a command which transfers RATE bytes per second may go on."""
 
 MOST = 128 * 2**20
-"""Bytes that a command may say: they are kept in memory."""
+"""The most bytes that a command may print, since they are kept in memory."""
 
 CUT, SILENT, SLOW, ENDLESS = -1, -2, -3, -4
-"""In place of the exit status of a command whose line broke, and of one that was given up: as it said nothing, as it
-did not come to an end, and as it said too much."""
+"""Stand for the exit status of a command whose connection broke, and of one that was given up because it was silent,
+did not end, or printed too much."""
 
 GIVEN_UP = (SILENT, SLOW, ENDLESS)
 
-PIECE = 2**15  # bytes that are sent at a time: each is a sign of life, on a slow line too
-NAMED = 120  # letters of a command that a message shows
+PIECE = 2**15  # bytes sent at a time: each piece counts as a sign of life, also on a slow line
+NAMED = 120  # the most characters of a command in a message
 GRACE = 2.0  # seconds from SIGTERM to SIGKILL
 
 
 def read_timeout(size: int) -> float:
-    """For a command that reads so many bytes before it says a word, as sha256sum."""
+    """Returns the idle timeout for a command that reads `size` bytes before it prints anything, such as sha256sum."""
     return IDLE_TIMEOUT + size / SLOWEST
 
 
 def named(command: Sequence[str]) -> str:
-    """A command as a message names it: on one line, and not too long. A script that says what it does by its `$0`, as
-    `sh -c SCRIPT qsub`, is called so."""
+    """Returns a command as messages show it: on one line, and not too long. A script whose `$0` says what it does, such
+    as `sh -c SCRIPT qsub`, is named by that."""
     if list(command[1:2]) == ["-c"] and command[3:] and command[3] != command[0]:
         command = command[3:]
     words = " ".join(shlex.join(command).split())
@@ -55,8 +55,8 @@ def named(command: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class CommandOutput:
-    """What a command has said so far, and how many bytes that may come to. `lasting`: it goes on for as long as it is
-    fed, as one that answers questions, and only silence ends it."""
+    """What a command has printed so far, and the most bytes that it may print. `lasting`: it runs as long as it is fed,
+    like one that answers requests, and only silence ends it."""
 
     out: bytearray = field(default_factory=bytearray)
     err: bytearray = field(default_factory=bytearray)
@@ -70,8 +70,8 @@ class CommandOutput:
 
 @dataclass(frozen=True)
 class Line:
-    """The way to a command that runs. `send` takes some of the bytes and says how many; `out` and `err` give the next
-    ones, and none at the end."""
+    """The connection to a running command. `send` takes some of the bytes and returns how many; `out` and `err` return
+    the next bytes, and none at the end."""
 
     send: Callable[[bytes], int]
     end: Callable[[], None]
@@ -80,7 +80,7 @@ class Line:
 
 
 class _Clock:
-    """How long nothing has gone either way, and how long it has all taken."""
+    """Measures how long nothing has moved either way, and how long it has taken in all."""
 
     def __init__(self, idle_timeout: float, *, lasting: bool) -> None:
         self._idle_timeout = idle_timeout
@@ -97,14 +97,14 @@ class _Clock:
 
     @property
     def verdict(self) -> int:
-        """Why a command whose time is over was given up."""
+        """Why a command whose time is up was given up."""
         return SLOW if time.monotonic() >= self._end else SILENT
 
 
 def talk(line: Line, stdin: Iterable[bytes], output: CommandOutput, idle_timeout: float) -> int | None:
-    """Feeds and hears a command to its end; or gives SILENT, SLOW or ENDLESS, for one that it gave up.
+    """Feeds a command and reads its output to the end; returns SILENT, SLOW or ENDLESS if it gave the command up.
 
-    Each stream has a thread of its own, as a full one would hold up the others.
+    Each stream has its own thread, since a full one would block the others.
     """
     clock = _Clock(idle_timeout, lasting=output.lasting)
 
@@ -114,7 +114,7 @@ def talk(line: Line, stdin: Iterable[bytes], output: CommandOutput, idle_timeout
             clock.moved(len(piece))
 
     def feed() -> None:
-        # A command may end without reading all that it is sent: its exit status says more than the broken pipe.
+        # A command may end without reading all its input: its exit status says more than the broken pipe.
         with contextlib.suppress(OSError, EOFError):
             try:
                 for data in stdin:
@@ -148,8 +148,8 @@ def with_process(
     folder: PurePosixPath | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> int:
-    """Runs a command on this machine, and gives its exit status, or what `talk` gives. What is given up is ended, with
-    all that it has started. Raises OSError where it cannot be run."""
+    """Runs a command on this machine, and returns its exit status or what `talk` returns. A command that is given up is
+    terminated, with all that it has started. Raises OSError if it cannot be run."""
     pipe = subprocess.PIPE
     process = subprocess.Popen(
         command, cwd=folder, stdin=pipe, stdout=pipe, stderr=pipe, env=environment, start_new_session=True
@@ -181,7 +181,8 @@ def with_process(
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """One that waits for a dead file system cannot be ended, and is not waited for."""
+    """Terminates a process group. A process that waits for a dead file system cannot be killed, and is not waited
+    for."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)

@@ -1,4 +1,4 @@
-"""Who answers when the way into a cluster needs a person: the user at the terminal, if there is one."""
+"""Asks the user at the terminal, if there is one, when a login needs a person."""
 
 import sys
 from collections.abc import Callable
@@ -12,20 +12,20 @@ from hpcbrew.transports import side_by_side
 
 
 class Prompter(Protocol):
-    """Who answers when the way in needs a person. `attended`: whether a person is there at all."""
+    """Answers when a login needs a person. `attended`: whether there is a person at all."""
 
     @property
     def attended(self) -> bool: ...
 
     def confirm_host_key(self, host: str, kind: str, fingerprint: str) -> bool:
-        """Whether this is the key of that host: shown as `ssh-ed25519` and `SHA256:…`."""
+        """Whether this is the key of that host; `kind` is like `ssh-ed25519`, `fingerprint` like `SHA256:…`."""
 
     def answer(self, prompt: str, *, secret: bool) -> str | None:
-        """What the user types; None where there is nobody to ask."""
+        """Returns what the user types; None if there is nobody to ask."""
 
 
 class Unattended:
-    """Nobody is there: keys and agents only, and no host that is not known."""
+    """For when nobody is there: allows only keys and agents, and only known hosts."""
 
     attended = False
 
@@ -37,7 +37,7 @@ class Unattended:
 
 
 class Expected:
-    """Takes the one host key whose fingerprint the user gave beforehand; all else is up to the person, if any."""
+    """Accepts only the host key whose fingerprint the user gave beforehand; all else is left to another prompter."""
 
     def __init__(self, fingerprint: str, prompter: Prompter) -> None:
         self._fingerprint = fingerprint
@@ -50,9 +50,9 @@ class Expected:
     def confirm_host_key(self, host: str, kind: str, fingerprint: str) -> bool:
         if fingerprint != self._fingerprint:
             raise TransportError(
-                f"{host}: its {kind} key has the fingerprint {fingerprint}, and {self._fingerprint} was given. Unless "
-                f"the one given is of a key of another kind, someone may be listening in: compare with what the site "
-                f"publishes for {kind}"
+                f"{host}: its {kind} key has the fingerprint {fingerprint}, but {self._fingerprint} was given. Unless "
+                f"the latter is for another type of key, someone may be listening in: compare with the fingerprint "
+                f"that the site publishes for {kind}"
             )
         return True
 
@@ -61,15 +61,15 @@ class Expected:
 
 
 class Terminal:
-    """Asks on the terminal, on standard error: standard output may be read by a program. A server's questions are shown
-    with their control characters made visible."""
+    """Asks on the terminal, on standard error, since a program may be reading standard output. A server's questions are
+    shown with control characters made visible."""
 
     attended = True
 
     def confirm_host_key(self, host: str, kind: str, fingerprint: str) -> bool:
         def question() -> bool:
             click.echo(f"{host} is not known yet. Its {kind} key has the fingerprint\n  {fingerprint}", err=True)
-            return click.confirm("Is that what the site says, and do you want to connect?", err=True)
+            return click.confirm("Does that match what the site publishes, and do you want to connect?", err=True)
 
         return side_by_side.ask(question)
 
@@ -83,7 +83,7 @@ class Terminal:
 
 
 class Told:
-    """Another prompter, and somebody who is told when it is asked something."""
+    """Wraps another prompter, and calls `asked` whenever it is asked something."""
 
     def __init__(self, prompter: Prompter, asked: Callable[[], object]) -> None:
         self._prompter = prompter
@@ -103,5 +103,5 @@ class Told:
 
 
 def prompter() -> Prompter:
-    """The terminal where a person sits at it, and nobody otherwise."""
+    """Returns the terminal's prompter if a person sits at it, and `Unattended` otherwise."""
     return Terminal() if sys.stdin.isatty() and sys.stderr.isatty() else Unattended()

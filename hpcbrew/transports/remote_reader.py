@@ -1,5 +1,5 @@
-"""Parts of files on the other side, one after the other over one session: a login shell for each would cost the server
-more than the reading."""
+"""Reads parts of remote files, one after another over one session: a login shell for each would cost the server more
+than the reading."""
 
 import contextlib
 import os
@@ -21,19 +21,20 @@ Channel = Callable[[str, Iterable[bytes], CommandOutput, float], int]
 """As `RemoteShell._channel`."""
 
 Attempts = Callable[[Callable[[int], FilePart | None]], FilePart | None]
-"""As `retry.attempts`, for a step that may be done more than once."""
+"""As `retry.attempts`, for a step that may be repeated."""
 
 BEAT = 2.0
-"""Seconds between two signs of life while nothing is asked: sending them also shows that the other side has gone."""
+"""Seconds between two heartbeats while there are no requests; sending them also detects that the other side has
+gone."""
 
 FAREWELL = 2.0
-"""Seconds for the end of a session."""
+"""Seconds allowed for the end of a session."""
 
 SLOWEST = 2**13
-"""Bytes a second of a line that is given up."""
+"""The lowest speed of a connection, in bytes per second, below which it is given up."""
 
 AROUND = 2**16
-"""Bytes of an answer besides what was asked for: what a site prints at login, and what went wrong."""
+"""The most bytes of an answer beyond the requested ones: what a site prints at login, and error messages."""
 
 SCRIPT = r"""
 while read -r start size unless; do
@@ -53,17 +54,17 @@ while read -r start size unless; do
     printf "\n%s %s\n" MARK "${found//[[:cntrl:]]/ }"
 done 5>&1
 """
-"""Each request is a line `START SIZE UNLESS` and a path that NUL ends; empty lines before it are beats. The answer is
-the part, and a line with the mark and what was found. The file is opened once: all of it is said of the same one. While
-nothing is new, a question costs the other side one process, `stat`."""
+"""Each request is a line `START SIZE UNLESS` and a path that ends with NUL; empty lines before it are heartbeats. The
+answer is the part of the file, and a line with the mark and what was found. The file is opened once, so that the whole
+answer is about the same file. While nothing is new, a request costs the other side a single process, `stat`."""
 
 FOUND = re.compile(r"\d+:-?\d+:(\d{1,19})")
 
 
 class RemoteReader:
-    """Begins a session when first asked, and another one after a cut. For one thread.
+    """Starts a session at the first request, and another after a cut. For one thread.
 
-    `attempts` connects, and does what it is given once more where that broke off.
+    `attempts` connects, and repeats the step that it is given if that was cut off.
     """
 
     def __init__(
@@ -76,11 +77,11 @@ class RemoteReader:
         self._session: _Session | None = None
 
     def read(self, path: PurePosixPath, start: int, size: int, unless: str = "") -> FilePart | None:
-        """As every reader's."""
+        """See `FileReader.read`."""
         return self._attempts(lambda _: self._read(path, start, size, unless))
 
     def close(self) -> None:
-        """Ends the session. The next question begins another."""
+        """Ends the session. The next request starts another."""
         if self._session:
             self._session.close()
             self._session = None
@@ -97,16 +98,16 @@ class RemoteReader:
         if found == "missing":
             return None
         if found == "special":
-            raise TransportError(f"{path}: is no regular file, and is not read")
+            raise TransportError(f"{path}: is not a regular file and is not read")
         match = FOUND.fullmatch(found)
         if match is None:
-            said = found.rpartition(": ")[2] or "nobody says why"
+            said = found.rpartition(": ")[2] or "for an unknown reason"
             raise TransportError(f"{path}: cannot be read on {self._destination}: {said}")
         return FilePart(found, int(match[1]), data)
 
 
 class _Session:
-    """One run of `SCRIPT`, fed and heard by threads of its own."""
+    """One run of `SCRIPT`, with threads of its own for input and output."""
 
     def __init__(self, destination: str, channel: Channel) -> None:
         mark = MarkedScript("").mark
@@ -122,18 +123,18 @@ class _Session:
 
     @property
     def ended(self) -> bool:
-        """Whether there is no one left to ask."""
+        """Whether it can answer no more requests."""
         return not self._thread.is_alive()
 
     def close(self) -> None:
-        """The other side ends when it has nothing more to read; where it is stuck, it is not waited for."""
+        """Closes the input, at which the other side ends. If it is stuck, it is terminated without waiting."""
         self._requests.put(None)
         self._thread.join(FAREWELL)
         if self._thread.is_alive() and (ending := self._marked.ending(CommandOutput(self._heard.greeting))):
             threading.Thread(target=self._end, args=(ending,), daemon=True).start()
 
     def ask(self, path: PurePosixPath, start: int, size: int, unless: str) -> tuple[str, bytes]:
-        """What was found, in the words of `SCRIPT`, and the part of the file. Raises TransportError."""
+        """Returns what was found, in the words of `SCRIPT`, and the part of the file. Raises TransportError."""
         self._requests.put(f"{start} {size} {unless}\n".encode() + os.fsencode(path) + b"\0")
         patience = process.IDLE_TIMEOUT + size / SLOWEST
         end, mark = time.monotonic() + patience, self._marked.mark.encode()
@@ -145,11 +146,11 @@ class _Session:
                 if left <= 0:
                     raise Unanswered(self._destination, f"reading {path}", patience)
                 if len(self._heard) > size + AROUND:
-                    raise TransportError(f"{self._destination}: reading {path}: more is answered than was asked for")
+                    raise TransportError(f"{self._destination}: reading {path}: the answer is longer than requested")
                 self._heard.changed.wait(left)
         found, data = answer
         if len(data) > size:
-            raise TransportError(f"{self._destination}: reading {path}: more is answered than was asked for")
+            raise TransportError(f"{self._destination}: reading {path}: the answer is longer than requested")
         return found, data
 
     def _broken(self) -> Exception:
@@ -165,7 +166,7 @@ class _Session:
     def _run(self) -> None:
         try:
             self._status = self._channel(self._marked.command, self._given(), self._output, process.IDLE_TIMEOUT)
-        except Exception as error:  # it is raised where an answer is waited for
+        except Exception as error:  # raised in the thread that waits for an answer
             self._error = error
         finally:
             self._heard.end()
@@ -187,7 +188,7 @@ class _Session:
 
 
 class _Heard(bytearray):
-    """What has been said since the last answer. `greeting` is what came before the first."""
+    """The output since the last answer. `greeting` is what came before the first answer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -206,7 +207,7 @@ class _Heard(bytearray):
             self.changed.notify_all()
 
     def answer(self, mark: bytes) -> tuple[str, bytes] | None:
-        """Takes an answer that is whole: what was found, and the part before that. None where it is not whole yet."""
+        """Takes out a complete answer: what was found, and the part before it. None if it is not complete yet."""
         if not self.greeting:
             line = mark + b"\n"
             begin = self.find(line)

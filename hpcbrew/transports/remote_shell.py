@@ -1,7 +1,7 @@
-"""What a transport does, as scripts for a shell on the other side: files go through a pipe, many in one round trip.
+"""Implements a transport by scripts for a remote shell: files go through a pipe, many in one round trip.
 
-How a script gets there is left to those who extend `RemoteShell`: paramiko (`paramiko_ssh`), or the system's client
-(`openssh`).
+How a script gets there is up to the subclasses of `RemoteShell`: by paramiko (`paramiko_ssh`), or by the system's
+client (`openssh`).
 """
 
 import contextlib
@@ -28,19 +28,19 @@ from hpcbrew.transports.remote_reader import RemoteReader
 from hpcbrew.transports.sessions import Sessions
 
 MISSING = 44
-"""What our own scripts exit with where a file is not there: no command of theirs uses it."""
+"""The exit status of our own scripts if a file does not exist; none of their commands uses it."""
 
 PIECE = 2**18
 """Bytes of a large file that are read and sent at a time."""
 
 SENDING = 300.0
-"""Seconds of silence that files under way are allowed: what was sent may lie between the two machines for a while."""
+"""Seconds of silence allowed while files are sent: sent bytes may be buffered between the two machines for a while."""
 
 CLEARING = 600.0
-"""The same for a folder that is taken away, which may hold tens of thousands of files."""
+"""The same while a folder is removed, which may contain tens of thousands of files."""
 
 FAREWELL = 10.0
-"""Seconds for the ending of a command that was given up."""
+"""Seconds allowed for terminating a command that was given up."""
 
 _SMALL = rf"\( -type f -readable -size -{RECORD + 1}c \)"
 RECORDS = (
@@ -48,23 +48,23 @@ RECORDS = (
     rf"""find "$@" -maxdepth 0 {_SMALL} -print0' sh 3>&2 2>/dev/null | """
     "tar --create --absolute-names --ignore-failed-read --null --files-from=- --file=-"
 )
-"""A tar of those files that are small; what else there is by their names is told on standard error, between NULs."""
+"""Prints a tar of those files that are small, and names anything else that exists on standard error, between NULs."""
 
 _ELSE = re.compile(rb"\0(?P<kind>\S) (?P<size>\d{1,18}) (?P<path>[^\0]+)\0")
 
 VARIABLE = re.compile(r"\$(\w+|\{\w+\})")
 
 WHOLE = PurePosixPath(".hpcbrew-whole")
-"""The last file of a tar that makes a folder: GNU tar takes one that was cut between two files for a whole one."""
+"""The last file of a tar that makes a folder, since GNU tar accepts a tar that was cut off between two files."""
 
 Input = bytes | Callable[[], Iterable[bytes]]
-"""What a script is given to read: as it is, or a function that begins it anew for each attempt."""
+"""The input of a script: bytes, or a function that yields them anew for each attempt."""
 
 
 class RemoteShell(ABC):
-    """The contract of a transport, over a line that carries one script at a time, or several at once.
+    """A transport over a connection that can run scripts, one or several at a time.
 
-    `say` is told why one waits.
+    `say` is called with what is being waited for.
     """
 
     say: Callable[[str], object] = staticmethod(lambda words: None)
@@ -74,23 +74,25 @@ class RemoteShell(ABC):
         self._roots: dict[str, PurePosixPath] = {}
         self._sessions = Sessions()
 
-    # The line
+    # The connection
 
     @abstractmethod
     def _connect(self) -> None:
-        """Sees to it that the line stands. Raises TransportError, `retryable` where the login was not refused."""
+        """Ensures that there is a connection. Raises TransportError, `retryable` unless the login was refused."""
 
     @abstractmethod
     def _channel(self, command: str, stdin: Iterable[bytes], output: CommandOutput, idle_timeout: float) -> int:
-        """Runs a command there: its exit status, `process.CUT` where the line broke, or what `process.talk` gives for
-        one that was given up. Raises TransportError, `retryable`, after a cut, and NoSession where none was begun."""
+        """Runs a command there. Returns its exit status, `process.CUT` if the connection broke, or what `process.talk`
+        returns for a command that was given up. Raises TransportError, `retryable`, after a cut, and NoSession if the
+        command could not be started."""
 
     @abstractmethod
     def close(self) -> None:
-        """Lets the line go. It is made again when next needed."""
+        """Closes the connection. It is made again when next needed."""
 
     def plain(self, command: str) -> CommandResult:
-        """What `ssh HOST COMMAND` answers: from the shell that sshd starts, with all that this prints of itself."""
+        """Returns what `ssh HOST COMMAND` prints: from the shell that sshd starts, with anything that this prints
+        too."""
         self._connect()
         output = CommandOutput()
         status = self._sessions.run(lambda: self._channel(command, (), output, process.IDLE_TIMEOUT))
@@ -107,24 +109,24 @@ class RemoteShell(ABC):
         idle_timeout: float | None = None,
         most: int | None = None,
     ) -> ScriptResult:
-        """Runs a script, which may depend on how often it was tried; `idempotent`: it may be run more than once.
+        """Runs a script, which may depend on the number of the attempt; `idempotent`: it may be run more than once.
 
-        `what` names it in an error. An answer of more than `most` bytes is refused (None: than most commands may give).
+        `what` names it in errors. An answer of more than `most` bytes is refused (None: the usual limit).
         """
         bound = process.MOST if most is None else most
 
         def once(attempt: int) -> ScriptResult:
             text = script if isinstance(script, str) else script(attempt)
-            if idle_timeout is not None:  # it is known to take long
+            if idle_timeout is not None:  # known to take long
                 return self._once(text, what, stdin, idle_timeout, bound)
-            words = f"{self._destination}: {what}: no answer for {waiting.WORD:.0f} s now; still waiting"
+            words = f"{self._destination}: {what}: no answer for {waiting.WORD:.0f} s; still waiting"
             with waiting.told(self.say, words):
                 return self._once(text, what, stdin, process.IDLE_TIMEOUT, bound)
 
         return retry.attempts(self._connect, once, idempotent=idempotent, say=self.say)
 
     def _once(self, script: str, what: str, stdin: Input, idle_timeout: float, most: int) -> ScriptResult:
-        """Runs a script in a login shell, as the user's own commands are."""
+        """Runs a script in a login shell, where the user's own commands would run too."""
         marked, output = MarkedScript(script), CommandOutput(most=most)
 
         def attempt() -> int:
@@ -135,7 +137,7 @@ class RemoteShell(ABC):
             status = self._sessions.run(attempt)
         except TransportError:
             raise
-        except BaseException:  # Ctrl-C: what was begun there is not left to itself
+        except BaseException:  # Ctrl-C: what was started there must not go on
             self._end(marked, output)
             raise
         if status in process.GIVEN_UP:
@@ -144,32 +146,32 @@ class RemoteShell(ABC):
         return marked.result(output, status, self._destination)
 
     def _check(self, status: int, what: str, idle_timeout: float, most: int = process.MOST) -> None:
-        """Raises TransportError for what was given up."""
+        """Raises TransportError for a command that was given up."""
         if status in (process.SILENT, process.SLOW):
             raise Unanswered(self._destination, what, idle_timeout * (process.TIMES if status == process.SLOW else 1))
         if status == process.ENDLESS:
             raise TransportError(
-                f"{self._destination}: {what} answered more than {most // 2**20} MiB and was given up: "
+                f"{self._destination}: {what} printed more than {most // 2**20} MiB and was given up: "
                 "try it there by hand"
             )
 
     def _end(self, marked: MarkedScript, output: CommandOutput) -> None:
-        """Ends what a script has begun there, as far as that can be."""
+        """Terminates what a script has started there, as far as possible."""
         if command := marked.ending(output):
             with contextlib.suppress(TransportError):
                 self._channel(command, (), CommandOutput(), FAREWELL)
 
-    # The contract
+    # The methods of Transport
 
     def root(self, pattern: str) -> PurePosixPath:
         if pattern not in self._roots:
             script = f"printf '%s\\n' {_expansion(pattern)}"
-            answer = self._script(script, f"a shell that looks for {pattern}", idempotent=True).text
+            answer = self._script(script, f"looking for {pattern}", idempotent=True).text
             path = answer.out.strip()
             if answer.status != 0 or not path.startswith("/") or not path.isprintable() or "\ufffd" in path:
                 said = answer.words.rpartition(": line ")[2].partition(": ")[2] or answer.words
                 raise TransportError(
-                    f"scratch: {pattern}: on {self._destination} this is no folder: {said}. "
+                    f"scratch: {pattern}: this is not a folder on {self._destination}: {said}. "
                     "Put another `scratch:` into the profile"
                 )
             self._roots[pattern] = PurePosixPath(path)
@@ -191,7 +193,7 @@ class RemoteShell(ABC):
         packed = _pack({**files, WHOLE: b""})
 
         def script(attempt: int) -> str:
-            # After a cut it may be there: it gets its name in one step, so it is whole then.
+            # After a cut it may exist already; it is complete then, since it gets its name last and in one step.
             found = "exit 0" if attempt else "echo 'it is there already' >&2; exit 1"
             new = shlex.quote(f"{folder.parent}/.{folder.name}.{secrets.token_hex(4)}")
             return (
@@ -208,7 +210,7 @@ class RemoteShell(ABC):
         script = f"rm -rf -- {shlex.quote(str(folder))}"
         answer = self._script(script, f"removing {folder}", idempotent=True, idle_timeout=CLEARING).text
         if answer.status != 0:
-            raise TransportError(f"{folder}: cannot take this folder away: {answer.words}")
+            raise TransportError(f"{folder}: cannot remove this folder: {answer.words}")
 
     def read(self, path: PurePosixPath, start: int = 0, size: int | None = None) -> bytes | None:
         name, end = shlex.quote(str(path)), "" if size is None else f" | head -c {size}"
@@ -226,7 +228,7 @@ class RemoteShell(ABC):
         return RemoteReader(self._destination, attempts, self._channel)
 
     def read_all(self, paths: Sequence[PurePosixPath]) -> list[Contents]:
-        """One tar of those that are there: their names go in through the pipe, however many they are."""
+        """Asks for one tar of those that exist. The names are sent through the pipe, so they may be many."""
         if not paths:
             return []
         answer = self._script(
@@ -248,7 +250,7 @@ class RemoteShell(ABC):
             script, f"writing into {folder}", stdin=_pack(files), idempotent=True, idle_timeout=SENDING
         ).text
         if answer.status != 0:
-            raise TransportError(f"{folder}: files cannot be put there on {self._destination}: {_words(answer)}")
+            raise TransportError(f"{folder}: cannot write files there on {self._destination}: {_words(answer)}")
 
     def write(self, source: Path, target: PurePosixPath, start: int, size: int, on_bytes: OnBytes) -> None:
         name, parent = shlex.quote(str(target)), shlex.quote(str(target.parent))
@@ -279,7 +281,7 @@ class RemoteShell(ABC):
             size, _, path = row.partition(b" ")
             inside = PurePosixPath(os.fsdecode(path))
             if not re.fullmatch(rb"\d{1,18}", size) or not path or inside.is_absolute() or ".." in inside.parts:
-                raise TransportError(f"{folder}: a list of its files was asked for, and {as_text(row[:80])!r} answered")
+                raise TransportError(f"{folder}: {as_text(row[:80])!r} is not a row of a list of its files")
             found[inside] = int(size)
         return found
 
@@ -293,12 +295,13 @@ class RemoteShell(ABC):
             raise TransportError(f"{folder}: {as_text(answer.err).strip()}")
         found = [os.fsdecode(name) for name in answer.out.split(b"\0") if name]
         if odd := next((name for name in found if "/" in name or name == ".."), None):
-            raise TransportError(f"{folder}: a list of names was asked for, and {odd[:80]!r} answered")
+            raise TransportError(f"{folder}: {odd[:80]!r} is not a name in a list of its files")
         return sorted(found)
 
 
 def _unpacked(archive: bytes) -> dict[str, bytes]:
-    """Plain files of a tar, by their names: a link could lead in circles, and a file with holes claim any size."""
+    """Returns the plain files of a tar by name. Links, which could be circular, and sparse files, which could claim any
+    size, are ignored."""
     found: dict[str, bytes] = {}
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as members:
         for member in members:
@@ -308,7 +311,7 @@ def _unpacked(archive: bytes) -> dict[str, bytes]:
 
 
 def _no_records(said: bytes) -> dict[str, NoRecord]:
-    """What RECORDS tells of, by its name."""
+    """Reads what RECORDS reports on standard error, by name."""
     return {
         os.fsdecode(match["path"]): NO_FILE
         if match["kind"] != b"f"
@@ -324,7 +327,7 @@ def _words(answer: CommandResult) -> str:
 
 
 def _expansion(pattern: str) -> str:
-    """A profile's folder for the shell: `~` at the front and `$NAME` are expanded there, all else is quoted."""
+    """Quotes a profile's folder for the shell, which expands a leading `~` and `$NAME`; all else is quoted."""
     parts: list[str] = []
     rest = pattern
     if rest == "~" or rest.startswith("~/"):
@@ -341,8 +344,8 @@ def _expansion(pattern: str) -> str:
 
 
 def _pack(files: Mapping[PurePosixPath, bytes]) -> bytes:
-    """A tar of these files: readable by their owner's group and others as the umask there allows; and new, as sites
-    clear what is old away from scratch."""
+    """Returns a tar of these files. The remote umask decides whether group and others may read them. They are dated
+    now, since sites remove old files from scratch."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
         for name, data in files.items():

@@ -1,4 +1,4 @@
-"""Trying again: connecting always, running only what may be run more than once."""
+"""Retries: connecting always, running only what may be run more than once."""
 
 import time
 from collections.abc import Callable
@@ -8,10 +8,10 @@ from typing import TypeVar
 from hpcbrew.errors import TransportError, Unanswered, Unreachable
 
 PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0)
-"""Seconds before each further attempt, where one broke off that may be repeated."""
+"""Seconds before each further attempt after one that was cut off and may be repeated."""
 
 MUTE = 10.0
-"""Seconds that a connection takes to fail where nobody answers: it is not tried again."""
+"""A connection that takes more seconds than this to fail had no answer at all, and is not tried again."""
 
 Result = TypeVar("Result")
 
@@ -23,12 +23,14 @@ def attempts(
     idempotent: bool,
     say: Callable[[str], object],
 ) -> Result:
-    """What `run` gives, which is told how often it was tried before; `idempotent`: it may be run more than once.
+    """Returns the result of `run`, which is passed the number of earlier attempts; `idempotent`: it may be run more
+    than once.
 
-    Connecting is tried again unless it was for want of any answer: nothing has been asked for by then. What gave no
-    answer is not: it may be at work still, and the next might be as silent. `say` is told why one waits.
+    Connecting is tried again, since nothing has been asked for by then, unless there was no answer at all. A run
+    without an answer is not repeated: it may still be at work, and the next might be as silent. `say` is called before
+    a wait.
 
-    Once an attempt has been cut off, every error is retryable: it may have done its work.
+    Once an attempt has been cut off, every error is retryable, since that attempt may have done its work.
     """
     begun = False
     for attempt, pause in enumerate((*PAUSES, None)):

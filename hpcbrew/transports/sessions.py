@@ -1,4 +1,4 @@
-"""How many commands a server lets run on one connection at once: sshd's MaxSessions, which nobody is told of."""
+"""Finds out how many commands a server lets run on one connection at once: sshd does not announce its MaxSessions."""
 
 import threading
 import time
@@ -8,19 +8,19 @@ from typing import TypeVar
 from hpcbrew.errors import TransportError
 
 TIDYING = 5.0
-"""Seconds that a server may take to count a command that has ended as ended."""
+"""Seconds that a server may take to notice that a command has ended."""
 
-PAUSE = 0.02  # seconds between two attempts by then
+PAUSE = 0.02  # seconds between two attempts until then
 
 Result = TypeVar("Result")
 
 
 class NoSession(TransportError):
-    """The server takes no further command just now; none was begun."""
+    """The server accepts no further command just now; none was started."""
 
 
 class Sessions:
-    """Lets as many commands run at once as the server was found to take. For several threads."""
+    """Lets as many commands run at once as the server was found to accept. For several threads."""
 
     def __init__(self) -> None:
         self._running = 0
@@ -28,11 +28,11 @@ class Sessions:
         self._changed = threading.Condition()
 
     def run(self, attempt: Callable[[], Result]) -> Result:
-        """What `attempt` gives; after NoSession it waits for another command to end, and is made again.
+        """Returns the result of `attempt`; after NoSession, waits for another command to end and tries again.
 
-        Raises NoSession where no other one was running.
+        Raises NoSession if no other command was running.
         """
-        since: float | None = None  # when it was first refused with no other one running
+        since: float | None = None  # when it was first refused with no other command running
         while True:
             with self._changed:
                 while self._most is not None and self._running >= self._most:

@@ -1,6 +1,6 @@
-"""Several things done at once, while the one who waits for them answers what they ask.
+"""Runs several tasks concurrently, while the waiting thread handles their questions to the user.
 
-A terminal belongs to one thread: Ctrl-C reaches the main one, and two questions at once cannot be answered.
+The terminal belongs to one thread: Ctrl-C reaches the main one, and two questions at once cannot be answered.
 """
 
 import queue
@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Outcome(Generic[Result]):
-    """What came of a task: a value, or the exception that ended it."""
+    """The outcome of a task: a value, or the exception that ended it."""
 
     value: Result | None = None
     error: Exception | None = None
@@ -22,25 +22,25 @@ class Outcome(Generic[Result]):
     def get(self) -> Result:
         if self.error is not None:
             raise self.error
-        return self.value  # type: ignore[return-value]  # where there is no error it is there
+        return self.value  # type: ignore[return-value]  # set if there is no error
 
 
 @dataclass(frozen=True)
 class _Front:
-    """The thread that waits for others, and what they want of it."""
+    """The thread that waits for others, and the calls that they want it to make."""
 
     thread: int = field(default_factory=threading.get_ident)
     errands: "queue.SimpleQueue[Callable[[], object]]" = field(default_factory=queue.SimpleQueue)
 
 
 _fronts: list[_Front] = []
-"""That which waits now, if one does. What is asked may come from threads that nobody here has started: paramiko's."""
+"""The waiting thread, if there is one. Questions may also come from threads that were started elsewhere: paramiko's."""
 
 
 def run(tasks: Sequence[Callable[[], Result]]) -> list[Outcome[Result]]:
-    """What came of each, in their order. A single one is run as it is.
+    """Returns the outcome of each task, in order. A single task is run directly.
 
-    Ctrl-C leaves them to themselves: they end with the program.
+    Ctrl-C abandons the tasks: they end with the program.
     """
     if len(tasks) == 1:
         return [_attempt(tasks[0])]
@@ -63,7 +63,7 @@ def run(tasks: Sequence[Callable[[], Result]]) -> list[Outcome[Result]]:
 
 
 def ask(question: Callable[[], Result]) -> Result:
-    """What a question gives: it is put by the thread that waits for others, after those that came before it."""
+    """Returns the answer to a question, which the waiting thread asks when its turn comes."""
     front = _elsewhere()
     if front is None:
         return question()
@@ -73,7 +73,7 @@ def ask(question: Callable[[], Result]) -> Result:
 
 
 def tell(word: Callable[[], object]) -> None:
-    """The same for what has no answer: nobody waits for it."""
+    """The same for a call without an answer; does not wait for it."""
     front = _elsewhere()
     if front is None:
         word()
@@ -88,5 +88,5 @@ def _elsewhere() -> _Front | None:
 def _attempt(task: Callable[[], Result]) -> Outcome[Result]:
     try:
         return Outcome(task())
-    except Exception as error:  # it is raised where the outcome is wanted
+    except Exception as error:  # raised where the outcome is used
         return Outcome(error=error)

@@ -1,4 +1,4 @@
-"""Logging in: the way to a host through its jumps, and as many factors as it asks for."""
+"""Logs in to a host: through its jump hosts, and with as many factors as it asks for."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -17,13 +17,13 @@ from hpcbrew.transports.identities import Identities
 from hpcbrew.transports.prompt import Prompter
 from hpcbrew.transports.ssh_config import SshHost
 
-KEEP_ALIVE, DEAD_AFTER = 30, 60  # seconds: between two signs of life, and until one that is not confirmed ends the line
+KEEP_ALIVE, DEAD_AFTER = 30, 60  # seconds between two keep-alives, and until an unacknowledged one ends the connection
 
 UNFINISHED = "No existing session"
-"""What paramiko says where there is no connection yet by the end of its time."""
+"""What paramiko says if there is no connection yet when its time is up."""
 
 HOPS = 8
-"""Hosts on the way at most: more are a configuration that leads in circles."""
+"""The most hosts on the way: more mean that the configuration is circular."""
 
 
 def connect(
@@ -32,10 +32,10 @@ def connect(
     prompter: Prompter,
     say: Callable[[str], object] = lambda words: None,
 ) -> list[paramiko.SSHClient]:
-    """Connections to each jump and, last, to the host itself. `resolve` is `ssh -G`; `say` is told what went wrong and
-    holds nothing up.
+    """Returns connections to each jump host and, last, to the host itself. `resolve` is `ssh -G`; `say` is called for
+    problems that are not fatal.
 
-    Raises TransportError; `retryable` where the line failed and not the login, and ClientOnly where ssh itself can do
+    Raises TransportError, `retryable` if the connection failed and not the login, and ClientOnly if ssh itself can do
     what this cannot.
     """
     way = route(destination, resolve)
@@ -52,20 +52,21 @@ def connect(
 
 
 def route(destination: str, resolve: Callable[[str], SshHost]) -> list[SshHost]:
-    """The hosts on the way, the last one included. The first jump of several may have jumps of its own, as in ssh.
+    """Returns the hosts on the way, including the destination. As in ssh, the first of several jump hosts may have jump
+    hosts of its own.
 
-    Raises TransportError where they go round in circles.
+    Raises TransportError if they are circular.
     """
     way = [resolve(destination)]
     while way[0].jumps:
         way = [*map(resolve, way[0].jumps), *way]
         if len(way) > HOPS:
-            raise TransportError(f"{destination}: its ProxyJump leads over more than {HOPS} hosts, or in circles")
+            raise TransportError(f"{destination}: its ProxyJump goes through more than {HOPS} hosts, or is circular")
     return way
 
 
 def close(clients: list[paramiko.SSHClient]) -> None:
-    """From the inside out."""
+    """Closes the connections from the innermost to the outermost."""
     for client in reversed(clients):
         client.close()
 
@@ -110,12 +111,12 @@ def _log_in(
         raise ClientOnly(f"{where}: {error}") from None
     except (HpcbrewError, click.Abort):
         raise
-    except Exception as error:  # paramiko raises whatever a garbled answer makes of its readers
+    except Exception as error:  # a garbled answer may make paramiko raise anything
         said = printable(str(error)) or type(error).__name__
         if isinstance(error, EOFError):
-            said = "the other side closed it before the login was done"
+            said = "the other side closed it before the login was complete"
         elif said == UNFINISHED:
-            said = f"the server did not come to the end of its handshake within {host.connect_timeout:.0f} s"
+            said = f"the server did not complete its handshake within {host.connect_timeout:.0f} s"
         raise TransportError(f"{where}: no connection: {said}", retryable=True) from None
     transport = client.get_transport()
     assert transport is not None
@@ -123,7 +124,7 @@ def _log_in(
 
 
 def _refused(where: str, host: SshHost, factors: "_Factors", error: paramiko.AuthenticationException) -> TransportError:
-    """What to say of a login that failed, with what would help; ClientOnly where ssh has a further way in."""
+    """Returns the error for a failed login, with advice; ClientOnly if ssh has further methods to try."""
     offered = frozenset(error.offered if isinstance(error, _NoWayIn) else ())
     further = [way for way in host.others if way in offered] or factors.keys.unread
     if further:
@@ -131,7 +132,7 @@ def _refused(where: str, host: SshHost, factors: "_Factors", error: paramiko.Aut
     locked = [str(path) for path in factors.keys.locked]
     advice = f"`{ssh_config.typed(host.alias)}` shows more; hpcbrew setup CLUSTER installs a key"
     if locked:
-        advice = f"Locked by a passphrase, and not tried: {', '.join(locked)}. Unlock it: ssh-add {locked[0]}"
+        advice = f"Not tried, since locked by a passphrase: {', '.join(locked)}. To unlock: ssh-add {locked[0]}"
     return LoginRefused(f"{where}: the login was refused: {printable(str(error))}", offered, advice)
 
 
@@ -146,21 +147,21 @@ def _socket(host: SshHost, through: paramiko.SSHClient | None) -> ssh_line.Socke
         return ssh_line.Proxy(ssh_config.proxy_words(host))
     shown = f"{host.user}@{host.hostname}:{host.port}"
     sock = tcp_line.connected(host.hostname, host.port, host.reach_timeout, shown)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # a line that went dead without a word is given up, not waited for
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # give up a dead connection
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_AFTER * 1000)
     return sock
 
 
 class _NoWayIn(paramiko.AuthenticationException):
-    """All that the server takes was tried, as far as the user could offer it."""
+    """All methods that the server accepts were tried, as far as the user has them."""
 
     def __init__(self, offered: list[str]) -> None:
-        super().__init__(f"it takes {', '.join(sorted(offered))}, and none of these worked")
+        super().__init__(f"it accepts {', '.join(sorted(offered))}, but none of these worked")
         self.offered = offered
 
 
 class _Factors(AuthStrategy):
-    """Key, password and one-time code, in the order in which the server asks: each may be one of several."""
+    """Key, password and one-time code, in the order in which the server asks; it may require several of them."""
 
     def __init__(self, host: SshHost, prompter: Prompter) -> None:
         super().__init__(ssh_config=paramiko.SSHConfig())
@@ -192,14 +193,14 @@ class _Factors(AuthStrategy):
         return []
 
     def _keys(self, transport: paramiko.Transport) -> list[str] | None:
-        """What is still asked for after a key was taken; None where none was."""
+        """Returns the methods still required after a key was accepted; None if no key was."""
         for number, key in enumerate(self.keys, 1):
             try:
                 return list(transport.auth_publickey(self.host.user, key))
             except paramiko.AuthenticationException:
                 if not transport.is_active():
                     raise paramiko.AuthenticationException(
-                        f"the server hung up at key {number}: it may take no more tries. Name the right one: "
+                        f"the server hung up at key {number}: it may allow no more tries. Name the right key by "
                         "IdentityFile and `IdentitiesOnly yes` in ~/.ssh/config"
                     ) from None
         return None
@@ -210,7 +211,7 @@ class _Factors(AuthStrategy):
             answers = [self.prompter.answer(f"{lead} {text}".strip() + " ", secret=not echo) for text, echo in prompts]
             given = [answer for answer in answers if answer is not None]
             if len(given) < len(answers):  # an empty answer would count as a failed login, and some sites lock accounts
-                raise paramiko.AuthenticationException("nobody is there to be asked")
+                raise paramiko.AuthenticationException("there is nobody to ask")
             return given
 
         try:

@@ -1,4 +1,4 @@
-"""What `ssh HOST` would do, asked of OpenSSH itself: `ssh -G` reads the user's configuration, aliases and all."""
+"""Finds out what `ssh HOST` would do from OpenSSH itself: `ssh -G` reads the user's configuration, aliases and all."""
 
 import contextlib
 import getpass
@@ -16,13 +16,13 @@ from hpcbrew.command_result import CommandResult
 from hpcbrew.errors import TransportError
 
 METHODS = ("publickey", "keyboard-interactive", "password")
-"""The ways of logging in that paramiko knows, in the order in which ssh tries them."""
+"""The authentication methods that paramiko knows, in the order in which ssh tries them."""
 
 PATIENCE = 20.0
-"""Seconds for a connection and its handshake, where the user's configuration names none: ssh itself waits for ever."""
+"""Seconds for a connection and its handshake if the user's configuration names none: ssh itself would wait forever."""
 
 REACH = 5.0
-"""Seconds of these in which a host must have answered at all."""
+"""Seconds, of these, in which a host must answer at all."""
 
 _CLIENT_ONLY = {
     "certificatefile": (),
@@ -37,18 +37,18 @@ _CLIENT_ONLY = {
     "verifyhostkeydns": ("no", "false", "ask"),
     "nohostauthenticationforlocalhost": ("no",),
 }
-"""Options that paramiko has nothing like, and the values with which they ask for nothing."""
+"""Options for which paramiko has no equivalent, and the values with which they have no effect."""
 
 
 @dataclass(frozen=True)
 class SshHost:
-    """One host, resolved. `known_hosts` are the user's files and `global_known_hosts` the system's; `jumps` are hops on
-    the way there.
+    """One host, resolved. `known_hosts` are the user's files and `global_known_hosts` the system's; `jumps` are the
+    jump hosts on the way.
 
-    `new_keys`: what to do with a host key not seen before, `ask`, `accept` or `refuse`; `any_key`: one that has changed
-    is put up with too. `agent`: the socket of the agent with the keys, `SSH_AUTH_SOCK` for the one which that variable
-    names, or None. `methods`: the ways of logging in that may be tried; `others`: those of them that only ssh knows.
-    `client_only`: an option in use that only ssh itself can obey.
+    `new_keys`: what to do with an unknown host key, `ask`, `accept` or `refuse`; `any_key`: whether a changed key is
+    accepted too. `agent`: the socket of the agent with the keys, `SSH_AUTH_SOCK` for the one that this variable names,
+    or None. `methods`: the authentication methods that may be tried; `others`: further ones that only ssh knows.
+    `client_only`: an option in use that only ssh itself can honour.
     """
 
     alias: str
@@ -80,8 +80,8 @@ class SshHost:
 
 
 def split(destination: str) -> tuple[str, str, str]:
-    """User, host and port, empty where not named. `destination`: an alias, `[user@]host[:port]` as in a ProxyJump, or
-    `ssh://[user@]host[:port]`."""
+    """Returns user, host and port, empty if not named. `destination`: an alias, `[user@]host[:port]` as in a ProxyJump,
+    or `ssh://[user@]host[:port]`."""
     uri = destination.startswith("ssh://")
     user, _, rest = destination.removeprefix("ssh://").removesuffix("/" if uri else "").rpartition("@")
     host, colon, port = rest.rpartition(":")
@@ -91,28 +91,29 @@ def split(destination: str) -> tuple[str, str, str]:
 
 
 def arguments(destination: str) -> tuple[str, ...]:
-    """What names a host to ssh, options and all: see `split`."""
+    """Returns the arguments that name a host to ssh, with options: see `split`."""
     user, host, port = split(destination)
     options = (*(("-l", user) if user else ()), *(("-p", port) if port else ()))
     return (*options, "--", host)
 
 
 def typed(destination: str) -> str:
-    """The command with which a person gets there: `ssh user@host:port` would look for a host of that name."""
+    """Returns the command that a person would type: `ssh user@host:port` would look for a host of that name."""
     user, host, port = split(destination)
     words = ["ssh", *(["-p", port] if port else []), f"{user}@{host}" if user else host]
     return shlex.join(words)
 
 
 def resolve_command(destination: str) -> tuple[str, ...]:
-    """Prints what ssh would do for that destination: see `parse`."""
+    """Returns the command that prints what ssh would do for that destination: see `parse`."""
     return ("ssh", "-G", *arguments(destination))
 
 
 def parse(destination: str, answer: CommandResult, is_file: Callable[[str], bool] = os.path.isfile) -> SshHost:
-    """Raises TransportError in ssh's own words, for a configuration that it cannot read.
+    """Reads the output of `resolve_command`. Raises TransportError, in ssh's own words, for a configuration that ssh
+    cannot read.
 
-    `is_file`: ssh prints several files on one line, and paths may hold spaces.
+    `is_file` is needed since ssh prints several files on one line, and paths may contain spaces.
     """
     if answer.status != 0:
         raise TransportError(f"ssh cannot resolve {destination!r}: {answer.words}")
@@ -155,12 +156,15 @@ def parse(destination: str, answer: CommandResult, is_file: Callable[[str], bool
 
 def _port(value: str, destination: str) -> int:
     if not re.fullmatch("[0-9]{1,5}", value):
-        raise TransportError(f"ssh has {value!r} for the port of {destination!r}: a number is wanted (~/.ssh/config)")
+        raise TransportError(
+            f"ssh has {value!r} as the port of {destination!r}, which must be a number (~/.ssh/config)"
+        )
     return int(value)
 
 
 def seconds(timeout: str, otherwise: float) -> float:
-    """A ConnectTimeout as `ssh -G` prints it: `none`, or a number of seconds."""
+    """Reads a ConnectTimeout as `ssh -G` prints it: a number of seconds, or `none`, for which it returns
+    `otherwise`."""
     return float(timeout) if re.fullmatch("[0-9]{1,9}", timeout) else otherwise
 
 
@@ -171,7 +175,7 @@ def _new_keys(strict: str) -> str:
 
 
 def _ways(first: Callable[..., str]) -> list[str]:
-    """The ways of logging in that the configuration leaves open, in its order."""
+    """Returns the authentication methods that the configuration allows, in its order."""
     closed = {
         "publickey": first("pubkeyauthentication") in ("no", "false"),
         "keyboard-interactive": first("kbdinteractiveauthentication") == "no",
@@ -187,9 +191,9 @@ def _ways(first: Callable[..., str]) -> list[str]:
 
 
 def _files(value: str, is_file: Callable[[str], bool]) -> tuple[Path, ...]:
-    """The files of a line, parted by spaces, some of which may lie in a path.
+    """Splits a line into files; they are separated by spaces, but a path may contain spaces too.
 
-    The longest words that name a file are one; else a path goes on to where another begins.
+    The longest run of words that names an existing file is one; otherwise a path extends to where another begins.
     """
     words, files = value.split(" ") if value else [], []
     while words:
@@ -211,13 +215,13 @@ def _agent(given: list[str], tokens: Mapping[str, str]) -> str | None:
 
 
 def _path(value: str, tokens: Mapping[str, str]) -> Path:
-    """A path of the configuration: `ssh -G` gives it as it is written there."""
+    """Returns a path of the configuration with its tokens filled in: `ssh -G` prints it as it is written there."""
     known = re.sub(r"\$\{(\w+)\}", lambda match: os.environ.get(match[1], match[0]), filled(value, tokens))
     return _expanded(known)
 
 
 def _expanded(path: str) -> Path:
-    """With `~` filled in; the home of a user that this machine has not got stays as it is written."""
+    """Returns a path with `~` expanded, except for users that this machine does not know."""
     with contextlib.suppress(RuntimeError, ValueError):
         return Path(path).expanduser()
     return Path(path)
@@ -241,12 +245,12 @@ def _tokens(hostname: str, port: str, user: str, alias: str, key_alias: str) -> 
 
 
 def filled(text: str, tokens: Mapping[str, str]) -> str:
-    """A text with ssh's tokens filled in."""
+    """Returns a text with ssh's tokens filled in."""
     return re.sub("%.", lambda match: tokens.get(match[0], match[0]), text)
 
 
 def proxy_words(host: SshHost) -> str:
-    """The ProxyCommand with ssh's tokens filled in."""
+    """Returns the ProxyCommand with ssh's tokens filled in."""
     _, alias, _ = split(host.alias)
     tokens = {"%h": host.hostname, "%p": str(host.port), "%r": host.user, "%n": alias, "%%": "%"}
     return filled((host.proxy_command or "").removeprefix("exec "), tokens)

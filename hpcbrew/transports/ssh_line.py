@@ -1,4 +1,4 @@
-"""The line below an SSH connection: what a server may send on it is bounded."""
+"""The byte stream below an SSH connection, with bounds on what a server may send."""
 
 import contextlib
 import os
@@ -14,19 +14,19 @@ from paramiko.packet import Packetizer
 from engine.printable import printable
 
 BEFORE_LOGIN = 2**20
-"""Bytes that a server needs to introduce itself and let one in: what it says by then is kept in memory."""
+"""The most bytes that a server may send until the login is complete; they are kept in memory."""
 
 PACKET = 2**20
-"""Bytes of one packet: OpenSSH sends, and takes, no more than 256 KiB."""
+"""The most bytes of one packet; OpenSSH sends and accepts no more than 256 KiB."""
 
 COUNT = 100
-"""Things that one message of the login holds at most."""
+"""The most entries (questions, extensions) in one message of the login."""
 
 GRACE = 2.0  # seconds for a ProxyCommand to end
 
 
 class Socket(Protocol):
-    """What paramiko needs of one."""
+    """What paramiko needs of a socket."""
 
     def send(self, data: bytes, /) -> int: ...
     def recv(self, size: int, /) -> bytes: ...
@@ -35,7 +35,7 @@ class Socket(Protocol):
 
 
 class Proxy:
-    """A ProxyCommand, run by the user's shell as ssh does, as a socket."""
+    """A ProxyCommand as a socket; the user's shell runs it, as in ssh."""
 
     def __init__(self, command: str) -> None:
         self._socket, theirs = socket.socketpair()
@@ -48,13 +48,14 @@ class Proxy:
         self.settimeout = self._socket.settimeout
 
     def send(self, data: bytes) -> int:
-        """What a command that ended does not take is lost without an error: the next `recv` tells what it said."""
+        """Sends data. If the command has ended, the data are lost without an error: the next `recv` reports its
+        words."""
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             return self._socket.send(data)
         return len(data)
 
     def recv(self, size: int) -> bytes:
-        with contextlib.suppress(ConnectionResetError):  # it ended without reading all that it was sent
+        with contextlib.suppress(ConnectionResetError):  # it ended without reading all its input
             if data := self._socket.recv(size):
                 return data
         if words := self._words():
@@ -62,7 +63,7 @@ class Proxy:
         return b""
 
     def _words(self) -> str:
-        """The last of what the command said of itself."""
+        """Returns the end of what the command printed on standard error."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(GRACE)
         with contextlib.suppress(OSError, ValueError):
@@ -82,12 +83,12 @@ class Proxy:
 
 
 class Bounded:
-    """A socket that refuses what is more than a login takes, until it is told that one is in."""
+    """A socket that limits what it receives to what a login needs, until it is told that the login is complete."""
 
     def __init__(self, line: Socket) -> None:
         self._line = line
         self._left: int | None = BEFORE_LOGIN
-        self._closed = False  # paramiko looks there
+        self._closed = False  # paramiko reads this
         self.send, self.settimeout = line.send, line.settimeout
 
     def close(self) -> None:
@@ -95,7 +96,7 @@ class Bounded:
         self._line.close()
 
     def logged_in(self) -> None:
-        """From here on the connection itself has its bounds."""
+        """Lifts the limit: from here on, the SSH connection has its own bounds."""
         self._left = None
 
     def recv(self, size: int) -> bytes:
@@ -103,12 +104,12 @@ class Bounded:
         if self._left is not None:
             self._left -= len(data)
             if self._left < 0:
-                raise OSError(f"the server sent more than {BEFORE_LOGIN // 2**20} MiB before it let anyone in")
+                raise OSError(f"the server sent more than {BEFORE_LOGIN // 2**20} MiB before the login was complete")
         return data
 
 
 class _Packets(Packetizer):
-    """A packet that announces more than it could hold would be built up in memory all the same."""
+    """Refuses packets and messages that announce impossible sizes, for which paramiko would allocate memory."""
 
     def read_all(self, n: int, check_rekey: bool = False) -> bytes:
         if n > PACKET:
@@ -128,11 +129,11 @@ class _Packets(Packetizer):
 
 
 _COUNTED = {7: 0, 60: 3}
-"""Messages that say how many things they hold, extensions and questions at the login, and after how many strings."""
+"""Messages with a count of entries (extensions, questions at the login), and the number of strings before the count."""
 
 
 def transport(line: Bounded, preferred: Callable[[tuple[str, ...]], tuple[str, ...]]) -> paramiko.Transport:
-    """paramiko's, with packets of bounded size. `preferred` puts the kinds of host keys into the order to ask for."""
+    """Returns paramiko's transport with bounded packets. `preferred` orders the host key types to ask for."""
     made = paramiko.Transport(line, packetizer_class=_Packets)  # type: ignore[arg-type]
     options = made.get_security_options()
     options.key_types = preferred(tuple(options.key_types))

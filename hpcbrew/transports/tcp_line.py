@@ -1,4 +1,4 @@
-"""The way to a host, before anything is said on it."""
+"""Opens the TCP connection to a host."""
 
 import socket
 
@@ -6,13 +6,13 @@ from hpcbrew.errors import Unreachable
 
 
 def connected(host: str, port: int, seconds: float, shown: str) -> socket.socket:
-    """A connection. `shown`: whom messages name.
+    """Returns a connection. `shown`: how messages name the host.
 
-    Raises Unreachable where there is no such host, or where nobody has answered after so many seconds; OSError where a
-    connection was refused.
+    Raises Unreachable if there is no such host, or if it has not answered after `seconds`; OSError if the connection
+    was refused.
     """
     try:
         return socket.create_connection((host, port), timeout=seconds)
     except (TimeoutError, socket.gaierror) as error:
-        said = "there is no host of that name" if isinstance(error, socket.gaierror) else "nobody answers"
+        said = "there is no host of that name" if isinstance(error, socket.gaierror) else "it does not answer"
         raise Unreachable(f"{shown}: no connection: {said} ({error})") from None

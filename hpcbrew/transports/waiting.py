@@ -1,16 +1,16 @@
-"""A word to whom it takes long: a machine that is mute looks like a program that hangs."""
+"""Tells the user when something takes long: a silent machine looks like a program that hangs."""
 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 WORD = 5.0
-"""Seconds without an answer after which that is said."""
+"""Seconds without an answer after which the user is told."""
 
 
 @contextmanager
 def told(say: Callable[[str], object], words: str) -> Iterator[Callable[[], None]]:
-    """Has `say` told where the block takes longer than WORD; gives what is to be called once there is an answer."""
+    """Calls `say` if the block takes longer than WORD; yields a function to call once there is an answer."""
     timer = threading.Timer(WORD, say, [words])
     timer.daemon = True
     timer.start()
@@ -21,5 +21,5 @@ def told(say: Callable[[str], object], words: str) -> Iterator[Callable[[], None
 
 
 def login(destination: str) -> str:
-    """The words for a login that takes long."""
+    """Returns the message for a login that takes long."""
     return f"{destination}: no login yet after {WORD:.0f} s; still waiting for its answer"

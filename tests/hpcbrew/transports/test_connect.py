@@ -20,7 +20,7 @@ def test_a_profile_names_its_transport(name, kind):
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (TimeoutError("timed out"), "nobody answers"),
+        (TimeoutError("timed out"), "it does not answer"),
         (socket.gaierror(-2, "not known"), "there is no host of that name"),
     ],
 )

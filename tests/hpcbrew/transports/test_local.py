@@ -53,7 +53,7 @@ def test_commands_speak_english_and_characters_stay(own, characters, monkeypatch
 
 def test_an_answer_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hpcbrew.transports.process.CommandOutput.full", property(lambda said: len(said.out) > 2**20))
-    with pytest.raises(TransportError, match="`yes` said more than 128 MiB"):
+    with pytest.raises(TransportError, match="`yes` printed more than 128 MiB"):
         Local().run(["yes"], PurePosixPath("/"))
 
 

@@ -111,7 +111,7 @@ def test_commands_speak_english_whatever_the_users_language_and_characters_stay(
 @pytest.mark.parametrize("status", [b"", b"x", b" ", b" soon", b" 99999999999999999999", b" -1", b"\xff", b" \xd9\xa3"])
 def test_an_exit_status_that_is_none_is_told(status: bytes) -> None:
     said = output(b"12 --m--\nout--m--", b"--m--\n--m--" + status)
-    with pytest.raises(TransportError, match="ends with no exit status"):
+    with pytest.raises(TransportError, match="ends without an exit status"):
         MARKED.result(said, 0, "cluster")
 
 

@@ -11,7 +11,7 @@ from hpcbrew.transports.openssh import OpenSsh
 @pytest.mark.usefixtures("short_runtime")
 def test_a_folder_for_sockets_that_others_can_enter_is_not_used(server: sshd.Server) -> None:
     (Path(os.environ["XDG_RUNTIME_DIR"]) / "hpcbrew").mkdir(mode=0o755)
-    with pytest.raises(TransportError, match="yours alone"):
+    with pytest.raises(TransportError, match="only you can access"):
         OpenSsh("cluster", attended=False, config=server.config).run(["true"], PurePosixPath("/"))
 
 

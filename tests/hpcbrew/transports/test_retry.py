@@ -61,7 +61,7 @@ def test_a_host_that_nobody_answers_for_is_not_tried_again(pauses: list[float]) 
 
     def connect() -> None:
         tried.append(1)
-        raise Unreachable("cluster: no connection: nobody answers")
+        raise Unreachable("cluster: no connection: it does not answer")
 
     with pytest.raises(Unreachable):
         retry.attempts(connect, lambda attempt: None, idempotent=True, say=lambda words: None)

@@ -134,9 +134,9 @@ def dripping(channel, command):
 @pytest.mark.parametrize(
     ("answer", "error", "words"),
     [
-        (endless, TransportError, r"`true` answered more than 4 MiB and was given up"),
-        (endless_errors, TransportError, r"`true` answered more than 4 MiB and was given up"),
-        (no_status, TransportError, "ends with no exit status"),
+        (endless, TransportError, r"`true` printed more than 4 MiB and was given up"),
+        (endless_errors, TransportError, r"`true` printed more than 4 MiB and was given up"),
+        (no_status, TransportError, "ends without an exit status"),
         (silent, Unanswered, "gave no answer within 1 s"),
         (dripping, Unanswered, "gave no answer within 5 s"),
     ],
@@ -165,7 +165,7 @@ def test_a_slow_answer_is_told_of_and_waited_for(tmp_path, monkeypatch):
         monkeypatch.setattr(waiting, "WORD", 0.5)
         assert transport.run(["sh", "-c", "sleep 1.2; echo done"], TOP).out == "done\n"
         transport.close()
-    assert said == ["cluster: `sh -c 'sleep 1.2; echo done'`: no answer for 0 s now; still waiting"]
+    assert said == ["cluster: `sh -c 'sleep 1.2; echo done'`: no answer for 0 s; still waiting"]
 
 
 def test_who_types_a_password_is_not_told_that_nobody_answers(tmp_path, monkeypatch):

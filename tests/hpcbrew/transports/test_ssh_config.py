@@ -66,5 +66,5 @@ def test_a_home_of_a_user_that_is_not_here_stays_as_it_is_written():
 
 @pytest.mark.parametrize("port", ["nan", "-1", "22 22", "9" * 5000])
 def test_a_port_that_is_none_is_an_error(port: str):
-    with pytest.raises(TransportError, match="for the port of 'iitd': a number is wanted"):
+    with pytest.raises(TransportError, match="as the port of 'iitd', which must be a number"):
         ssh_config.parse("iitd", CommandResult(0, ANSWER.replace("2222", port)))

@@ -26,12 +26,12 @@ def mute() -> Iterator[int]:
 
 
 def test_a_host_that_does_not_answer(mute: int) -> None:
-    with pytest.raises(Unreachable, match="me@there: no connection: nobody answers"):
+    with pytest.raises(Unreachable, match="me@there: no connection: it does not answer"):
         tcp_line.connected("127.0.0.1", mute, 0.1, "me@there")
 
 
 def test_ssh_s_own_client_is_not_waited_for_either(mute: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ssh_config, "REACH", 0.1)
     (tmp_path / "config").write_text(f"Host cluster\n  HostName 127.0.0.1\n  Port {mute}\n")
-    with pytest.raises(Unreachable, match=f"127.0.0.1:{mute}: no connection: nobody answers"):
+    with pytest.raises(Unreachable, match=f"127.0.0.1:{mute}: no connection: it does not answer"):
         OpenSsh("cluster", attended=False, config=tmp_path / "config").run(["true"], PurePosixPath("/"))
