@@ -1,4 +1,4 @@
-"""Schedulers: what command to run, and what its answer means. Nothing here runs anything."""
+"""Schedulers: which commands to run, and what their answers mean. Nothing is run here."""
 
 from hpcbrew.address import Address
 from hpcbrew.schedulers import local
@@ -6,5 +6,5 @@ from hpcbrew.schedulers.pbs import Pbs
 
 
 def of(address: Address) -> Pbs:
-    """The scheduler of a cluster."""
+    """Returns the scheduler of a cluster."""
     return local.scheduler(address.slots) if address.scheduler == "local" else Pbs(torque=address.torque)

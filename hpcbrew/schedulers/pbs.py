@@ -1,4 +1,4 @@
-"""PBS Pro, OpenPBS and Torque: commands, each beside the reading of its answer."""
+"""PBS Pro, OpenPBS and Torque: each command, with the parser of its answer."""
 
 import re
 from collections.abc import Sequence
@@ -14,35 +14,35 @@ from hpcbrew.schedulers.pbs_status import JobView
 
 JOB_ID = re.compile(r"[0-9]{1,18}(\[[0-9]{0,9}\])?(\.[A-Za-z0-9_.-]{1,200})?")
 FULL_ID = re.compile(r"[0-9]{1,18}(\[[0-9]{0,9}\])?\.(?=[0-9_.-]*[A-Za-z])[A-Za-z0-9_.-]{1,200}")
-"""An id with the server's name, as all of PBS's own qsubs print it: a number alone, or a version, may be anything."""
-UNKNOWN = re.compile(r"Unknown Job Id (?:Error )?(?P<id>\S+)")  # `Error` is in the words of Torque
+"""An id with the server's name, as every qsub of PBS prints it: a bare number, or a version, might be anything."""
+UNKNOWN = re.compile(r"Unknown Job Id (?:Error )?(?P<id>\S+)")  # Torque says `Error`
 
-# PBS's error numbers modulo 256, as its commands exit with them.
+# PBS's error numbers modulo 256, which are the exit statuses of its commands.
 NO_SERVER = {160, 162, 255}
-USAGE, NOT_FOUND = 2, 127  # of a command that does not know an option; of a shell that finds no command
+USAGE, NOT_FOUND = 2, 127  # exit statuses of a command given an unknown option, and of a shell that finds no command
 UNKNOWN_JOB = 153
-KILLED = (124, 129, 130, 131, 134, 137, 139, 141, 143)  # a command that was ended from outside; no error of PBS's
+KILLED = (124, 129, 130, 131, 134, 137, 139, 141, 143)  # statuses of a command that was killed; not errors of PBS
 FINISHED = 35
 NO_HISTORY = 36
 
 ADVICE = {
-    3: "A sweep may have fewer points here: split it.",
-    13: "PBS has as many connections as it can hold: try again in a while.",
-    32: "A rule of the site (a hook) refuses such jobs: what it says is the site's own.",
+    3: "The site does not allow sweeps of that many points: split it.",
+    13: "PBS has reached its limit of connections: try again in a while.",
+    32: "A rule of the site (a hook) refuses such jobs; the message is the site's own.",
     38: (
-        "You, or your group or project, hold as many jobs as the site allows you: submit it when some of them have "
-        "ended, or choose another queue with --queue."
+        "You, or your group or project, have as many jobs as the site allows: submit it when some of them have ended, "
+        "or choose another queue with --queue."
     ),
     39: (
-        "Your jobs ask for as much together as the site allows you: submit it when some of them have ended, or choose "
+        "Your jobs together request as much as the site allows you: submit it when some of them have ended, or choose "
         "another queue with --queue."
     ),
-    65: "A rule of the site (a hook) refuses such jobs: what it says is the site's own.",
-    69: "Give it a shorter name with --name, or `name_length` in the profile.",
+    65: "A rule of the site (a hook) refuses such jobs; the message is the site's own.",
+    69: "Give it a shorter name with --name, or set `name_length` in the profile.",
     127: "PBS's commands are not on your PATH there: `hpcbrew cluster check` looks for them.",
-    159: "Your account may not do that here: another queue, or another project, may be open to you.",
+    159: "Your account may not do that here: try another queue or another project.",
     160: (
-        "The host of the PBS server is not known there, whether `server` in the profile is wrong or the site's name "
+        "The host of the PBS server is not known there: either `server` in the profile is wrong, or the site's name "
         "service failed. Nothing was submitted."
     ),
     162: "The PBS server does not answer. Nothing was submitted; try again later.",
@@ -50,26 +50,26 @@ ADVICE = {
     170: "Choose another with --queue; `hpcbrew cluster check` lists those of the site.",
     173: "The site has closed this queue for now; choose another with --queue.",
     174: (
-        "This queue is not open to you, or takes jobs from a routing queue only (`hpcbrew cluster check` tells which); "
-        "choose another with --queue."
+        "This queue is not open to you, or accepts jobs only from a routing queue (`hpcbrew cluster check` tells "
+        "which); choose another with --queue."
     ),
-    175: "The site does not let this account run jobs: ask it.",
-    185: "PBS has as many connections as it can hold: try again in a while.",
+    175: "The site does not let this account run jobs: ask the site.",
+    185: "PBS has reached its limit of connections: try again in a while.",
     187: "The site has no such resource: correct `resources` or `gpu_types` in the profile.",
     188: (
-        "The queue takes no such job: it asks for too much or too little time, nodes or GPUs, or, at some sites, its "
-        "project is used up. `hpcbrew cluster check` shows the queues' limits; ask within them, or choose another with "
-        "--queue."
+        "The queue does not accept such a job: it requests too much or too little time, nodes or GPUs, or, at some "
+        "sites, its project is used up. `hpcbrew cluster check` shows the queues' limits; stay within them, or choose "
+        "another with --queue."
     ),
-    191: "None of the queues that this one leads to takes such a job: ask for less, or choose another with --queue.",
+    191: "None of the queues behind this one accepts such a job: request less, or choose another with --queue.",
     197: "Your group is not known there: ask the site, or name another project with --project.",
-    198: "The queue holds as many jobs as it may: try again later, or choose another with --queue.",
+    198: "The queue is full: try again later, or choose another with --queue.",
     201: "This project is not known there, or is used up: name another with --project.",
-    206: "The job that it is to wait for is not known there any more: hpcbrew status tells how that one ended.",
+    206: "The job that it should wait for is no longer known there: hpcbrew status tells how that one ended.",
     212: "The PBS server is being shut down. Nothing was submitted; try again later.",
-    247: "The site does not let this account run jobs: ask it.",
+    247: "The site does not let this account run jobs: ask the site.",
 }
-"""What to do, by the exit status of a qsub that refuses."""
+"""What to do, by the exit status with which qsub refuses a job."""
 
 TORQUE = {
     33: 162,
@@ -92,26 +92,26 @@ TORQUE = {
     214: 212,
     228: 38,
 }
-"""Torque has numbers of its own for the same errors (`src/include/pbs_error_db.h`): its exit status, and PBS's."""
+"""Torque numbers the same errors differently (`src/include/pbs_error_db.h`): its exit status → PBS's."""
 
 TORQUE_NO_ARRAYS = 241
 TOO_LATE = "invalid state for job - COMPLETE"
-"""What Torque's qdel says of a job that has ended, and is shown for a while yet."""
+"""What Torque's qdel says about a job that has ended and is still shown for a while."""
 
 BY_FILTER = "administratively rejected"
-"""A site's submit filter refuses the job to Torque's qsub, and said why before that."""
+"""What Torque's qsub says if a site's submit filter refused the job; the filter said why before that."""
 
 BY_HOOK = {32, 65}
-"""A rule of the site's refuses the job, in words of its own, which may take several lines; or it failed itself."""
+"""Statuses if a site's hook refused the job, with a message that may have several lines, or if the hook failed."""
 
 FAILED_RULE, FAILED_HOOK = "encountered an exception", "A rule of the site (a hook) failed there: tell the site."
 
-NOT_ALONE = 156  # PBSE_IVALREQ: to hold one job of an array is not a valid request
+NOT_ALONE = 156  # PBSE_IVALREQ: a single job of an array cannot be held
 
 
 @dataclass(frozen=True)
 class QstatReport:
-    """What one question about several jobs brought: those that the server knows, and those that it says it does not."""
+    """The result of a query about several jobs: those that the server knows, and those that it says it does not."""
 
     jobs: dict[str, JobView]
     unknown: frozenset[str]
@@ -122,11 +122,11 @@ class QstatReport:
 
 @dataclass(frozen=True)
 class Pbs:
-    """`prefix` goes before each command; `form` is the form in which `qstat` is asked to answer.
+    """`prefix` goes before each command; `form` is the output format requested from `qstat`.
 
-    Text is the default: `qstat -f -F json` of OpenPBS 23.06 gives only the first of several jobs, and other versions
-    print JSON that is none. `one_by_one`: qstat makes a connection for each job that it is asked for; `selects`: there
-    is a qselect.
+    Text is the default: `qstat -f -F json` of OpenPBS 23.06 prints only the first of several jobs, and other versions
+    print invalid JSON. `one_by_one`: qstat makes a connection for each job that it is asked about; `selects`: there is
+    a qselect.
     """
 
     prefix: tuple[str, ...] = ()
@@ -139,10 +139,10 @@ class Pbs:
         return (*self.prefix, "qsub", str(script))
 
     def parse_submit(self, answer: CommandResult) -> str | None:
-        """The id in qsub's answer, whatever else is said before and after it, by login shells or by a site's own qsub.
+        """Returns the id in qsub's answer, whatever login shells or a site's own qsub print before and after it.
 
-        None where qsub ended well, or was killed, and no line, or more than one, is an id: nobody can tell what it did.
-        Raises SchedulerError in qsub's words where it refused.
+        None if qsub succeeded or was killed, but not exactly one line is an id: then what it did is unknown. Raises
+        SchedulerError in qsub's words if it refused the job.
         """
         ids = {line.strip() for line in answer.out.splitlines() if FULL_ID.fullmatch(line.strip())}
         if answer.status not in (0, *KILLED) and not ids:
@@ -150,36 +150,38 @@ class Pbs:
         return ids.pop() if len(ids) == 1 else None
 
     def status_command(self, ids: Sequence[str], *, history: bool = True) -> tuple[str, ...]:
-        """All jobs in one question, history included. Torque keeps its own history in the same form."""
+        """Returns the command that queries these jobs, or all, with history. Torque shows its history without -x."""
         ended = ("-x",) if history and not self.torque else ()
         form = ("-F", "json") if self.form == "json" else ()
         return (*self.prefix, "qstat", *ended, "-f", *form, *ids)
 
     def status_together(self, ids: Sequence[str], *, history: bool = True) -> tuple[str, ...]:
-        """Many jobs by one connection: -E of OpenPBS, and of PBS Pro of its time."""
+        """Returns the command that queries many jobs over one connection: with -E, in OpenPBS and PBS Pro of its
+        time."""
         command = self.status_command((), history=history)
         return (*command, "-E", *ids)
 
     def has_no_such_option(self, answer: CommandResult) -> bool:
-        """Whether this qstat is too old, or another one, for an option."""
+        """Whether this command does not know an option, being too old or a different one."""
         said = answer.err.lower()
         return answer.status == USAGE and not answer.out.strip() and ("usage" in said or "option" in said)
 
     def parse_together(self, answer: CommandResult, ids: Sequence[str]) -> QstatReport:
-        """As `parse_status`, of the answer to `status_together`: where it names one job as unknown and shows none, it
+        """As `parse_status`, for the answer to `status_together`: if it names one job as unknown and shows none, it
         knows none of them."""
         report = self.parse_status(answer)
         none_known = answer.status == UNKNOWN_JOB and not report.jobs and report.unknown
         return QstatReport(report.jobs, frozenset(ids)) if none_known else report
 
     def select_command(self, name: str | None, *, history: bool = True) -> tuple[str, ...]:
-        """The ids of the user's jobs, or of those of that name; with those that have ended, where PBS can do that."""
+        """Returns the command that lists the ids of the user's jobs, or of those with that name; including ended ones,
+        if PBS can do that."""
         ended = " -x" if history and not self.torque else ""
         named = ' -N "$1"' if name is not None else ""
         return ("sh", "-c", f'exec qselect{ended} -u "$(id -un)"{named}', "sh", *([name] if name is not None else []))
 
     def parse_select(self, answer: CommandResult) -> list[str] | None:
-        """None where there is no such command, or another one. Raises SchedulerError where it was not answered."""
+        """Reads the ids. None if there is no qselect, or a different one. Raises SchedulerError if it failed."""
         if answer.status == NOT_FOUND or self.has_no_such_option(answer):
             return None
         if answer.status != 0:
@@ -188,14 +190,14 @@ class Pbs:
         return [line for line in lines if JOB_ID.fullmatch(line)]
 
     def keeps_no_history(self, answer: CommandResult) -> bool:
-        """Whether qstat was refused only because it was asked for history, and the site keeps none."""
+        """Whether qstat failed only because it was asked for history, and the site keeps none."""
         return answer.status == NO_HISTORY or "maintain job history" in answer.err
 
     def parse_status(self, answer: CommandResult, ids: Sequence[str] = ()) -> QstatReport:
-        """Raises SchedulerError where the answer is none: then nothing is known, and nothing may change.
+        """Reads qstat's answer. Raises SchedulerError if it is not one: then nothing is known, and nothing may change.
 
-        One id that the server cannot make sense of does not take away what it says of the others. `ids`: those that it
-        was asked for. Asked for an array, Torque shows all that it has, and says of none that it is not there
+        An id that the server does not understand does not affect what it says about the others. `ids`: the queried
+        ones. Asked about an array, Torque shows whatever it has, and never says that the array does not exist
         (`src/server/req_stat.c`).
         """
         jobs = pbs_status.parse(answer.out)
@@ -217,7 +219,8 @@ class Pbs:
         return (*self.prefix, "qrls", job_id)
 
     def parse_change(self, answer: CommandResult) -> bool:
-        """Whether qdel, qhold or qrls was obeyed; False for an ended job. Raises SchedulerError for a refusal."""
+        """Returns whether qdel, qhold or qrls took effect; False for an ended job. Raises SchedulerError for a
+        refusal."""
         if answer.status == 0:
             return True
         unknown = answer.status == UNKNOWN_JOB and UNKNOWN.search(answer.err)
@@ -225,7 +228,7 @@ class Pbs:
             return False
         said = _unrepeated(answer.words)
         if answer.status == NOT_ALONE and "[" in said:
-            raise SchedulerError(f"PBS holds and releases an array as a whole, not one of its jobs: {said}")
+            raise SchedulerError(f"PBS can only hold and release a whole array, not one of its jobs: {said}")
         if answer.status in NO_SERVER:
             raise SchedulerError(f"the PBS server does not answer, and nothing was changed: {said}. Try again later")
         raise SchedulerError(f"PBS refused (exit status {answer.status}): {said}")
@@ -245,10 +248,10 @@ class Pbs:
 
     def _advice(self, status: int) -> str:
         if self.torque and status == TORQUE_NO_ARRAYS:
-            return "The queue takes no sweeps: choose another with --queue, or submit its points one by one."
+            return "The queue does not accept sweeps: choose another with --queue, or submit the points one by one."
         return ADVICE.get(TORQUE.get(status, 0) if self.torque else status, "")
 
 
 def _unrepeated(words: str) -> str:
-    """What a command said on one line, once: qstat says of each job that it is asked for that the server is away."""
+    """Returns a command's message on one line, without repetitions: qstat reports an absent server once per job."""
     return "; ".join(dict.fromkeys(" ".join(line.split()) for line in words.splitlines() if line.strip()))

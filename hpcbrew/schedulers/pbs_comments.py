@@ -1,16 +1,16 @@
-"""Why a job waits: the comment that PBS's scheduler puts on it, in words. Its messages are those of OpenPBS's
+"""Translates the comment by which PBS's scheduler says why a job waits. Its messages are those in OpenPBS's
 `src/scheduler/job_info.cpp` and `check.cpp`."""
 
 import re
 
 LONGEST = 300
-"""Characters of a comment that are shown: PBS's own have some dozens, and a site's hook may write a page."""
+"""The most characters shown of a comment: PBS's own have some dozens, but a site's hook may write a page."""
 
 SHORT_OF = re.compile(
     r"(?P<how>Not Running|Can Never Run): Insufficient amount of (?P<whose>\w+ )?resource:? "
     r"(?P<name>\w+)(?: \(R: (?P<asked>\S+) A: (?P<free>\S+) T: (?P<total>[^\s)]+)\))?"
 )
-# Of a resource that is a text, such as the kind of GPU.
+# For a resource that is text, such as the GPU type.
 NONE_OF = re.compile(
     r"(?:Not Running|Can Never Run): Insufficient amount of (?:\w+ )?resource:? "
     r"(?P<name>\w+) \((?P<asked>[^()]*?) != (?P<there>[^()]*)\)"
@@ -21,26 +21,29 @@ OF_THINGS = {"mem": "memory", "walltime": "walltime"}
 WHO = {"user": ("you", "", "you"), "group": ("your group", "s", "it"), "project": ("your project", "s", "it")}
 
 TOO_SMALL = "Placement set is too small"
-"""Newer versions say this, and then which resource it is."""
+"""Newer versions say this first, and then name the resource."""
 
-IN_ROUTE = "it waits in a routing queue, and none behind it takes it yet"
+IN_ROUTE = "it waits in a routing queue, and none of the queues behind it accepts it yet"
 
-# Comments of an array, or of PBS's own making, that say nothing of why a job does not run.
+# Comments of an array, or made by PBS itself, that do not say why a job is not running.
 SILENT = re.compile(r"Job Array Began|Subjob (finished|failed|terminated)|Job run at ")
 
 PATTERNS = (
     (TOO_SMALL, "no group of nodes that belong together has room for it"),
-    (r"Node is in an ineligible state: (?P<when>.+)", "a node that it could have is {when}"),
-    (r"Job is requesting an exclusive node and node is in use", "it is to have nodes for itself, and none is empty"),
+    (r"Node is in an ineligible state: (?P<when>.+)", "a node that it could use is {when}"),
+    (r"Job is requesting an exclusive node and node is in use", "it needs nodes for itself, and none is empty"),
     (r"Queue not started", "its queue is stopped for now"),
     (r"Queue not an execution queue", IN_ROUTE),
     (
         r"Not enough free nodes available|Not enough of the right type of nodes( are)? available",
         "not enough nodes are free",
     ),
-    (r"Not enough total nodes available", "there are fewer nodes than it asks for"),
+    (r"Not enough total nodes available", "there are fewer nodes than it requests"),
     (r"No available resources on nodes", "no node is free for it"),
-    (r"(Queue (?P<queue>\S+?)|Server) job limit (has been |)reached.*", "as many jobs run{in_queue} as may at once"),
+    (
+        r"(Queue (?P<queue>\S+?)|Server) job limit (has been |)reached.*",
+        "the limit of running jobs{in_queue} is reached",
+    ),
     (
         r"(?P<who>User|Group|Project) has reached (queue (?P<queue>\S+?)(?:'s)? |queue |server )running (job )?limit",
         "{who} run{s} as many jobs{in_queue} as {they} may",
@@ -58,20 +61,20 @@ PATTERNS = (
         r"would exceed overall limit on resource (?P<what>\S+) in (complex|queue (?P<queue>\S+))",
         "no more {what} may be in use at once{in_queue}",
     ),
-    (r"Number of concurrent running subjobs limit reached", "as many jobs of the sweep run as may at once"),
+    (r"Number of concurrent running subjobs limit reached", "the limit of running jobs of the sweep is reached"),
     (r"Draining system to allow starving job to run", "nodes are kept free for a job that has waited for long"),
     (
         r"Job would interfere with a top job|Job would conflict with reservation or top job",
-        "the nodes are kept for jobs before it: a shorter walltime may fit in between",
+        "the nodes are kept for jobs ahead of it: a shorter walltime may fit in between",
     ),
     (
         r"Job would interfere with a (confirmed )?reservation",
-        "the nodes are reserved before it would end: a shorter walltime may fit in before",
+        "the nodes are reserved from before it would end: a shorter walltime may fit in before",
     ),
-    (r"Job would break strict sorted order|Strict fifo order", "jobs before it in the queue go first"),
+    (r"Job would break strict sorted order|Strict fifo order", "jobs ahead of it in the queue go first"),
     (
         r"Dedicated time conflict|Job would (cross|not finish before) dedicated time.*",
-        "the machine is set aside before it would end: a shorter walltime may fit in before",
+        "the machine is set aside from before it would end: a shorter walltime may fit in before",
     ),
     (r"Job (will run|only runs) in (?P<when>\S+)( only)?", "it runs in {when} only"),
     (r"Job will cross into (?P<when>.+)", "it would run into {when}: a shorter walltime may fit in before"),
@@ -83,13 +86,13 @@ PATTERNS = (
         r"(?i:job held, too many failed attempts to run|Job Array Held, too many failed attempts).*",
         "held by the system: PBS failed to start it many times; ask the site, or cancel it and submit it again",
     ),
-    (r"PBS Error: (?P<when>.+)", "PBS tried to start it, and could not: {when}"),
+    (r"PBS Error: (?P<when>.+)", "PBS tried to start it but could not: {when}"),
     (r'Job has been moved to "(?P<when>.+)"', "moved to {when}"),
 )
 
 
 def in_words(comment: str) -> str:
-    """What hinders a job; a comment of another kind as it stands."""
+    """Says why a job does not run; returns an unknown comment as it is."""
     comment = comment.strip().replace(f": {TOO_SMALL}: ", ": ")
     if match := NONE_OF.match(comment):
         return f"no node has {match['name']}={match['asked']}: there are {shortened(match['there'])}"
@@ -104,12 +107,12 @@ def in_words(comment: str) -> str:
         if match := re.fullmatch(pattern, plain):
             said = _filled(words, match)
             never = comment.startswith("Can Never Run: ")
-            return f"can never run: {said}: cancel it, and ask for less" if never else said
+            return f"can never run: {said}: cancel it, and request less" if never else said
     return shortened(comment)
 
 
 def shortened(text: str) -> str:
-    """A text of somebody else's, on one line and no longer than is read."""
+    """Returns text from outside on one line, shortened to LONGEST characters."""
     text = " ".join(text.split())
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
@@ -124,26 +127,25 @@ def _filled(words: str, match: re.Match[str]) -> str:
 
 
 def _short_of(match: re.Match[str]) -> str:
-    """R, A and T are what the job asks for, what is free, and what there is in all; without them, it is no single node
-    that has enough."""
+    """R, A and T are what the job requests, what is free, and the total; without them, no single node has enough."""
     name = WORDS.get(match["name"], match["name"])
     asked, free, total = match["asked"], match["free"], match["total"]
     short = OF_THINGS.get(match["name"], name)
     if asked is None and name in ("vnode", "host"):
-        return "waits for the node that it names"
+        return "waits for the node that it requests"
     if asked is None and name not in WORDS.values():
         waits = "waits for a" if match["how"] == "Not Running" else "can never run: there is no"
         return (
-            f"{waits} node with the {name} that it needs, which is the site's own; another --queue or --gpu-type may "
-            "be meant: `hpcbrew cluster check` lists those that there are"
+            f"{waits} node with the {name} that it needs, a resource of the site's own; perhaps another --queue or "
+            "--gpu-type is meant: `hpcbrew cluster check` lists what there is"
         )
     if asked is None:
         if match["how"] == "Can Never Run":
-            return f"can never run: no node has as much {short} as it asks for: cancel it, and ask for less"
+            return f"can never run: no node has as much {short} as it requests: cancel it, and request less"
         return (
-            f"waits for {short}: no single node has what it asks for; where none is that large "
-            "(hpcbrew cluster check), cancel it and ask for less"
+            f"waits for {short}: no single node has what it requests; if none is that large "
+            "(hpcbrew cluster check), cancel it and request less"
         )
     if match["how"] == "Can Never Run":
-        return f"can never run: it asks for {asked} {name}, and there are {total} in all: cancel it, and ask for less"
-    return f"waits for {short}: it asks for {asked}, and {free} of {total} are free"
+        return f"can never run: it requests {asked} {name}, of {total} in all: cancel it, and request less"
+    return f"waits for {short}: it requests {asked}, and {free} of {total} are free"

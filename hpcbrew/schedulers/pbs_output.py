@@ -1,7 +1,7 @@
-"""The two forms in which PBS shows jobs, queues, servers and nodes in full: text and JSON. Both become attributes.
+"""Parses the two formats in which PBS shows jobs, queues, servers and nodes in full, text and JSON, into attributes.
 
-Whatever an answer holds, it becomes attributes or SchedulerError: names and variables in it are other people's, and not
-every version of PBS quotes them.
+Any answer becomes attributes or a SchedulerError: names and variables in it come from other people, and not every
+version of PBS quotes them.
 """
 
 import json
@@ -13,16 +13,16 @@ from typing import Any
 from hpcbrew.errors import SchedulerError
 
 STARTS = 20
-"""So many lines that begin with a brace are tried as the beginning of the JSON: others are login noise."""
+"""The most lines with a leading brace that are tried as the start of the JSON: others are login noise."""
 
-# A line of PBS's JSON: a key, and a value, or the brace of a group of values.
+# A line of PBS's JSON: a key, and a value or the opening brace of a group of values.
 _PAIR = re.compile(r'"((?:[^"\\]|\\.)*)"\s*:\s*(.*)')
 _TEXT = re.compile(r'"(.*)"')
 
 
 @dataclass(frozen=True)
 class Form:
-    """What heads each entry in the text form and indents its attributes; where the entries are in the JSON form."""
+    """The header of an entry and the indent of its attributes in the text format; the entries' key in the JSON."""
 
     header: re.Pattern[str]
     key: str
@@ -30,7 +30,7 @@ class Form:
 
     @property
     def attribute(self) -> re.Pattern[str]:
-        """A line of the text form: name and value."""
+        """A line of the text format: name and value."""
         return re.compile(rf"^ {{{self.indent}}}([\w.]+) = (.*)$", re.MULTILINE)
 
 
@@ -43,8 +43,8 @@ Entries = dict[str, dict[str, str]]
 
 
 def parse(out: str, form: Form) -> Entries:
-    """The attributes of each entry, by its name; nested ones as `resources_max.walltime`. What comes before is login
-    noise. JSON that is none is read line by line, and an entry keeps what can be read of it.
+    """Returns the attributes of each entry, by name; nested ones are named like `resources_max.walltime`. Anything
+    before the entries is login noise. Invalid JSON is read line by line, and an entry keeps what can be read of it.
 
     Raises SchedulerError for JSON of which nothing can be read.
     """
@@ -67,7 +67,7 @@ def parse(out: str, form: Form) -> Entries:
             fault = ValueError("braces within a text that was not escaped")
             break
     if fault is None:
-        return _parse_text(out, form)  # what begins with braces is noise
+        return _parse_text(out, form)  # the lines with braces are noise
     entries_read = _parse_lines(out, form)
     if not entries_read:
         raise SchedulerError(f"PBS answered with JSON that cannot be read: {fault}")
@@ -75,10 +75,10 @@ def parse(out: str, form: Form) -> Entries:
 
 
 def unfinished(out: str, entries: Entries) -> str | None:
-    """The entry within which an answer breaks off, as where PBS's command was killed; None where it is whole.
+    """Returns the entry in which an answer is cut off, as when PBS's command was killed; None if it is complete.
 
-    In the text form an empty line ends each entry; in the JSON form a brace of no indent ends them all. A value in a
-    line that has no end may lack digits: it is taken out.
+    In the text format an empty line ends each entry; in the JSON format an unindented brace ends all. Removes the value
+    on an unterminated line, since digits may be missing.
     """
     said = out.rstrip()
     if not entries or out.endswith(("\n\n", "\n\r\n")) or said.endswith("\n}") or re.fullmatch(r"\{.*\}", said):
@@ -90,21 +90,21 @@ def unfinished(out: str, entries: Entries) -> str | None:
 
 
 def _first_counts(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A later value of the same name may be the text of a variable that was not escaped."""
+    """Keeps the first value of a name: a later one may be the text of a variable that was not escaped."""
     first: dict[str, Any] = {}
     for name, value in pairs:
         first.setdefault(name, value)
     return first
 
 
-# Numbers stay as they are written. Line breaks may stand in strings.
+# Keeps numbers as they are written, and allows line breaks in strings.
 _DECODER = json.JSONDecoder(
     strict=False, object_pairs_hook=_first_counts, parse_int=str, parse_float=str, parse_constant=str
 )
 
 
 def _flat(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """What is nested deeper than the resources of a list is no attribute, and stays as it is."""
+    """Flattens attributes. Anything nested deeper than a list's resources is not an attribute, and is dropped."""
     for key, value in values.items():
         if isinstance(value, dict):
             yield from ((f"{key}.{inner}", str(part)) for inner, part in value.items() if not isinstance(part, dict))
@@ -113,9 +113,9 @@ def _flat(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _parse_lines(out: str, form: Form) -> Entries:
-    """JSON as PBS lays it out, a pair a line: what a line holds that cannot be read concerns that line alone.
+    """Reads JSON as PBS formats it, one pair per line: an unreadable line affects only itself.
 
-    All entries are indented as the first is: so each is seen to begin, whatever the one before it left open.
+    All entries are indented like the first, so each one's start is recognised whatever the previous one left open.
     """
     entries: Entries = {}
     path: list[str] = []
@@ -133,18 +133,18 @@ def _parse_lines(out: str, form: Form) -> Entries:
             if path == [form.key, key]:
                 indent = deep
                 entries.setdefault(key, {})
-        elif path[:1] == [form.key] and len(path) in (2, 3):  # of an entry, or of its list of resources
+        elif path[:1] == [form.key] and len(path) in (2, 3):  # in an entry, or in its list of resources
             text = _TEXT.fullmatch(value)
             entries.setdefault(path[1], {}).setdefault(".".join([*path[2:], key]), text[1] if text else value)
     return {name: values for name, values in entries.items() if values}
 
 
 def _parse_text(out: str, form: Form) -> Entries:
-    """A line that begins with a tab carries on the one before it; another that is neither header nor attribute is
-    noise, or of a variable with a line break in it. An entry without attributes is noise.
+    """Reads the text format. A line that starts with a tab continues the one before it; any other line that is neither
+    header nor attribute is noise, or part of a variable with a line break. An entry without attributes is noise.
 
-    The first attribute of a name counts: a later one may be the text of a variable with a line break in it. So does the
-    first entry of a name.
+    Of attributes with the same name the first counts: a later one may be the text of a variable with a line break. The
+    same holds for entries.
     """
     entries: dict[str, dict[str, list[str]]] = {}
     attributes: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""What a PBS site is like: its version, its server, its queues and its nodes. Commands, and the reading of answers."""
+"""Describes a PBS site: its version, server, queues and nodes. The commands, and the parsers of their answers."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ DOWN = {"down", "offline", "stale", "state-unknown", "unresolvable", "provisioni
 
 @dataclass(frozen=True)
 class Product:
-    """`OpenPBS`, `PBS Pro` or `Torque`, and its version as it says itself."""
+    """`OpenPBS`, `PBS Pro` or `Torque`, and the version that it reports."""
 
     name: str
     version: str
@@ -37,11 +37,11 @@ class Server:
 
 @dataclass(frozen=True)
 class Queue:
-    """What a queue says of itself; None for no limit. `walltime`, `min_walltime` in seconds.
+    """The properties of a queue; None for no limit. `walltime` and `min_walltime` are in seconds.
 
-    `open`: it takes jobs and starts them. `members`: whom it is for, where it is not for all. `max_queued`: the jobs
-    that one user may have in it. `routes_to`: of a routing queue, the queues that it hands its jobs to. `routed`: it
-    takes jobs from such a queue only, and qsub refuses those that name it.
+    `open`: it accepts jobs and starts them. `members`: whom it is for, if not for all. `max_queued`: the most jobs of
+    one user. `routes_to`: for a routing queue, the queues to which it passes its jobs. `routed`: it accepts jobs only
+    from such a queue, and qsub refuses jobs that name it.
     """
 
     name: str
@@ -65,9 +65,9 @@ class Queue:
 
 @dataclass(frozen=True)
 class Node:
-    """A node's GPUs, in all and in use, what `select` may ask of it, and how much of that is in use.
+    """A node's GPUs, in all and in use, what `select` may request of it, and how much of that is in use.
 
-    `used` is None where PBS does not say.
+    `used` is None if PBS does not say.
     """
 
     name: str
@@ -79,7 +79,7 @@ class Node:
 
     @property
     def host(self) -> str:
-        """The machine, of which there may be several nodes in PBS's sense."""
+        """The machine, which may comprise several nodes in PBS's sense."""
         return self.resources.get("host", self.name)
 
     @property
@@ -97,9 +97,10 @@ class Node:
 
 
 def parse_version(answer: CommandResult) -> Product:
-    """PBS Pro numbers its releases by year or says its name; OpenPBS has numbers from 20 on; Torque says `Version:`.
+    """Reads product and version. PBS Pro's versions are years or contain its name; OpenPBS's start at 20; Torque says
+    `Version:`.
 
-    Raises SchedulerError for an answer without one.
+    Raises SchedulerError for an answer without a version.
     """
     said = f"{answer.out}\n{answer.err}"
     if match := re.search(r"pbs_version = (\S+)", said):
@@ -122,7 +123,7 @@ def parse_queues(answer: CommandResult) -> dict[str, Queue]:
 
 
 def parse_nodes(answer: CommandResult, gpus: str = "ngpus") -> list[Node]:
-    """`gpus`: the resource that the site counts GPUs as, but for Torque, which has a name of its own for them."""
+    """`gpus`: the resource by which the site counts GPUs; Torque has its own name for them."""
     found = _entries(answer, pbs_output.NODES, NODES)
     return [_node(name, values, gpus) for name, values in found.items() if "state" in values]
 
@@ -154,7 +155,7 @@ def _queue(name: str, values: dict[str, str]) -> Queue:
 
 
 def _each_user(limit: str) -> int | None:
-    """`[u:PBS_GENERIC=2],[o:PBS_ALL=100]`: what any one user may have."""
+    """Reads the limit for each single user: 2 from `[u:PBS_GENERIC=2],[o:PBS_ALL=100]`."""
     match = re.search(r"\[u:PBS_GENERIC=([0-9]{1,9})\]", limit)
     return int(match[1]) if match else None
 
@@ -173,10 +174,11 @@ def _below(values: Mapping[str, str], prefix: str) -> dict[str, str]:
 
 
 def largest(nodes: Sequence[Node], chunk: Mapping[str, str]) -> dict[str, int] | None:
-    """Where no machine can ever hold this chunk of `select` (`ncpus`, `mem`, … and attributes such as the kind of GPU):
-    how much of each there is on the largest that has the attributes. None where one can, or where that is not known.
+    """If no machine can ever hold this chunk of `select` (`ncpus`, `mem`, … and attributes such as the GPU type),
+    returns the largest amount of each resource on machines with those attributes. None if one can, or if that is not
+    known.
 
-    Nodes that are down count: they come back. The nodes of one host are added up.
+    Nodes that are down count, since they will come back. The nodes of one host are added up.
     """
     if machines(nodes, chunk) != 0:
         return None
@@ -185,14 +187,14 @@ def largest(nodes: Sequence[Node], chunk: Mapping[str, str]) -> dict[str, int] |
 
 
 def machines(nodes: Sequence[Node], chunk: Mapping[str, str]) -> int | None:
-    """How many machines can hold this chunk of `select`, others' jobs left aside; None where that is not known."""
+    """Returns how many machines can hold this chunk of `select` when empty; None if that is not known."""
     hosts = _hosts(nodes, chunk)
     asked = {name: amount(chunk[name]) or 0 for name in chunk if any(name in have for have in hosts)}
     return sum(all(have.get(n, 0) >= least for n, least in asked.items()) for have in hosts) if asked else None
 
 
 def _hosts(nodes: Sequence[Node], chunk: Mapping[str, str]) -> list[dict[str, int]]:
-    """What each machine that has the attributes has of what is asked for and can be counted, as `amount` counts."""
+    """Returns, for each machine with the requested attributes, the amounts of the requested countable resources."""
     hosts: dict[str, dict[str, int]] = {}
     for node in nodes:
         if offers(node, chunk):
@@ -204,9 +206,10 @@ def _hosts(nodes: Sequence[Node], chunk: Mapping[str, str]) -> list[dict[str, in
 
 
 def offers(node: Node, attributes: Mapping[str, str]) -> bool:
-    """Whether a node has what of this is no amount: the kind of GPU, a flag. It may have several, by commas.
+    """Whether a node has those of the attributes that are not amounts, such as the GPU type or a flag. It may have
+    several values, separated by commas.
 
-    What a node says nothing of, and what it is to be anything but (`cluster=^old`), are a site's own rules: they pass.
+    Attributes that a node does not mention, and negated ones (`cluster=^old`), are the site's own rules, and pass.
     """
     return all(
         asked.startswith("^") or asked.lower() in node.resources[name].lower().split(",")
@@ -216,12 +219,12 @@ def offers(node: Node, attributes: Mapping[str, str]) -> bool:
 
 
 def _countable(node: Node, name: str, asked: str) -> int | None:
-    """How much a node has of a resource, where that is an amount, and an amount is asked for: cores, memory, a disk."""
+    """Returns how much a node has of a resource if both that and the request are amounts: cores, memory, disk."""
     return amount(node.resources.get(name)) if amount(asked) is not None else None
 
 
 def amount(text: str | None) -> int | None:
-    """A number, or the bytes of a size; None for other text."""
+    """Reads a number, or a size in bytes; None for other text."""
     return 0 if text and re.fullmatch("0+([kmgtp]?[bw])?", text) else _bytes(text)
 
 
@@ -237,7 +240,7 @@ def _number(text: str | None) -> int | None:
 
 
 def _seconds(text: str | None) -> int | None:
-    """A limit that cannot be made sense of is none that is known."""
+    """Reads a time in seconds; an unreadable limit counts as unknown."""
     try:
         return units.seconds(text) if text else None
     except ValueError:

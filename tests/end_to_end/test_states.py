@@ -27,7 +27,7 @@ def test_a_job_is_queued_held_released_runs_and_is_done(named: RemoteCluster, mo
     first, second = named.submit(model, name="first"), named.submit(model, name="second")
     named.until(JobState.RUNNING, record=first)
     queued = named.look(second).record.status
-    assert (queued.state, queued.reason) == (JobState.QUEUED, "waits for cores: it asks for 4, and 0 of 4 are free")
+    assert (queued.state, queued.reason) == (JobState.QUEUED, "waits for cores: it requests 4, and 0 of 4 are free")
 
     assert control.hold(second, named.ledger) == "held"
     held = named.look(second).record.status

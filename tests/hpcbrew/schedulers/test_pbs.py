@@ -101,13 +101,13 @@ REASONS = {
     "array_running_f_json": "3 running",
     "array_finished_x_f_json": "at least one job of the array failed",
     "deleted_running_x_f": "deleted by ee2110061@pbs01",
-    "depend_waiting_f_json": "for 15.pbs01 to end well",
-    "error_depend_unknown_x_f_json": "what it waited for never came: 999999.pbs01 to end well",
+    "depend_waiting_f_json": "for 15.pbs01 to succeed",
+    "error_depend_unknown_x_f_json": "what it waited for never happened: 999999.pbs01 to succeed",
     "finished_exit127_x_f_json": "exit status 127: a command was not found",
-    "finished_sigkill_x_f_json": "killed by SIGKILL; memory running out is the usual cause",
-    "held_at_submit_f_json": "held by its owner: hpcbrew release lets it go",
+    "finished_sigkill_x_f_json": "killed by SIGKILL; running out of memory is the usual cause",
+    "held_at_submit_f_json": "held by its owner: hpcbrew release releases it",
     "queue_stopped_f_json": "its queue is stopped for now",
-    "queued_never_f_json": "can never run: it asks for 3 GPUs, and there are 2 in all: cancel it, and ask for less",
+    "queued_never_f_json": "can never run: it requests 3 GPUs, of 2 in all: cancel it, and request less",
     "stageout_failed_x_f_json": "its scheduler.log could not be delivered",
     "waiting_f_json": "until Sun Nov 22 20:32:00 2026",
     "walltime_killed_x_f": "ran longer than its walltime",
@@ -200,7 +200,7 @@ def test_a_state_letter_that_no_pbs_has_is_told_of_that_job_alone(form: str) -> 
         "7.srv": JobState.UNKNOWN,
         "8.srv": JobState.QUEUED,
     }
-    assert jobs["7.srv"].status.reason == "qstat shows state 'Y', which no PBS is known to have"
+    assert jobs["7.srv"].status.reason == "qstat shows state 'Y', which is not known of any PBS"
     assert not JobState.UNKNOWN.final
 
 
@@ -214,12 +214,12 @@ def test_torque_spells_the_exit_status_otherwise() -> None:
 # whose array of others had failed.
 TORQUE_ENDS = {
     "over its walltime": ("exit_status = -11", JobState.OUT_OF_WALLTIME, "ran longer than its walltime"),
-    "over its memory": ("exit_status = -10", JobState.OUT_OF_MEMORY, "used more memory than it asked for"),
+    "over its memory": ("exit_status = -10", JobState.OUT_OF_MEMORY, "used more memory than it requested"),
     "nothing to wait for": (
         "comment = Job 48[].torque01 deleted because its dependency of array 43[].\n\ttorque01 can never be satisfied\n"
         "    exit_status = 271",
         JobState.NEVER_RAN,
-        "what it waited for never came: array 43[].torque01",
+        "what it waited for never happened: array 43[].torque01",
     ),
 }
 
@@ -242,7 +242,7 @@ def test_torque_deletes_a_job_that_waits_with_the_status_of_one_that_was_ended()
 def test_torque_waits_for_an_array_by_another_word() -> None:
     out = "Job Id: 9.torque01\n    job_state = H\n    depend = afterokarray:43[].torque01@torque01\n\n"
     status = Pbs(torque=True).parse_status(CommandResult(0, out)).jobs["9.torque01"].status
-    assert (status.state, status.reason) == (JobState.WAITING, "for 43[].torque01 to end well")
+    assert (status.state, status.reason) == (JobState.WAITING, "for 43[].torque01 to succeed")
 
 
 def test_the_same_number_is_another_end_with_pbs() -> None:
@@ -256,9 +256,9 @@ TORQUE_REFUSALS = {
         228,
         "qsub: submit error (Maximum number of jobs already in queue for user MSG=total number of current user's jobs "
         "exceeds the queue limit: user u@halstead, queue standby)",
-        "hold as many jobs as the site allows",
+        "have as many jobs as the site allows",
     ),
-    "no arrays": (241, "qsub: submit error (Queue does not allow job arrays)", "takes no sweeps"),
+    "no arrays": (241, "qsub: submit error (Queue does not allow job arrays)", "does not accept sweeps"),
     "nobody there": (
         33,
         "qsub: cannot connect to server srv (errno=15137) could not connect to trqauthd",
@@ -357,10 +357,10 @@ def test_one_question_for_all_jobs() -> None:
 @pytest.mark.parametrize(
     ("values", "state", "says"),
     [
-        ({"queue": "route"}, JobState.NEVER_RAN, "PBS dropped it from queue route before it began"),
-        ({}, JobState.NEVER_RAN, "PBS dropped it from its queue before it began"),
+        ({"queue": "route"}, JobState.NEVER_RAN, "PBS dropped it from queue route before it started"),
+        ({}, JobState.NEVER_RAN, "PBS dropped it from its queue before it started"),
         ({"queue": "route", "stime": "Thu Nov 26 15:00:00 2026"}, JobState.LOST, "no exit status"),
-        ({"depend": "afterok:1.pbs01", "queue": "work"}, JobState.NEVER_RAN, "what it waited for never came"),
+        ({"depend": "afterok:1.pbs01", "queue": "work"}, JobState.NEVER_RAN, "what it waited for never happened"),
     ],
 )
 def test_a_job_that_ended_without_a_status_and_never_began(values: dict[str, str], state: JobState, says: str) -> None:

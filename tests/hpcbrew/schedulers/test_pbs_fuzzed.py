@@ -154,7 +154,7 @@ def test_an_exit_status_that_is_no_number_ends_no_job(said: str) -> None:
     answer = CommandResult(0, f"Job Id: 1.pbs01\n    job_state = F\n    Exit_status = {said}\n\n")
     status = Pbs().parse_status(answer).jobs["1.pbs01"].status
     assert status.state is JobState.UNKNOWN
-    assert "is no number" in status.reason
+    assert "is not a number" in status.reason
 
 
 def test_a_job_that_ran_and_ended_without_a_word_of_how_is_not_known() -> None:

@@ -19,14 +19,14 @@ captured = partial(captures.captured, folder=captures.FOLDER / "release-23.06.06
 STATES = {
     "array_queued_sub_deleted_x_f": {
         "79[2].pbs-test": ("cancelled", "deleted"),
-        "79[1].pbs-test": ("queued", "held by its owner: hpcbrew release lets it go"),
-        "79[].pbs-test": ("held", "held by its owner: hpcbrew release lets it go"),
+        "79[1].pbs-test": ("queued", "held by its owner: hpcbrew release releases it"),
+        "79[].pbs-test": ("held", "held by its owner: hpcbrew release releases it"),
     },
     "array_queued_sub_deleted_x_f_json": {"79[2].pbs-test": ("cancelled", "deleted")},
-    "array_sub_beyond_x_f": {"79[].pbs-test": ("held", "held by its owner: hpcbrew release lets it go")},
+    "array_sub_beyond_x_f": {"79[].pbs-test": ("held", "held by its owner: hpcbrew release releases it")},
     "finished_qdel_queued_x_f": {"608.pbs-test": ("cancelled", "deleted")},
     "script_killed_9_x_f": {
-        "609.pbs-test": ("failed", "killed by SIGKILL; memory running out is the usual cause"),
+        "609.pbs-test": ("failed", "killed by SIGKILL; running out of memory is the usual cause"),
     },
     "qdel_running_x_f": {"610.pbs-test": ("running", "")},
     "qdel_running_then_restart_x_f": {"610.pbs-test": ("cancelled", "deleted by ee2110061@pbs-test")},
@@ -35,32 +35,32 @@ STATES = {
     "node_rebooted_crash1": {
         "721.pbs-test": (
             "failed",
-            "its node, or PBS on it, was restarted while it ran: hpcbrew resume goes on from its last snapshot, where "
+            "its node, or PBS on it, was restarted while it ran: hpcbrew resume continues from its last snapshot, if "
             "it left one",
         )
     },
     "user_run_limit_f": {"727.pbs-test": ("queued", "you run as many jobs in queue low as you may")},
-    "backslashes_f_json": {"733.pbs-test": ("held", "held by its owner: hpcbrew release lets it go")},
-    "utf8_zero_f": {"734.pbs-test": ("held", "held by its owner: hpcbrew release lets it go")},
-    "utf8_zero_f_json": {"734.pbs-test": ("held", "held by its owner: hpcbrew release lets it go")},
-    "known_unknown_f_json": {"734.pbs-test": ("held", "held by its owner: hpcbrew release lets it go")},
+    "backslashes_f_json": {"733.pbs-test": ("held", "held by its owner: hpcbrew release releases it")},
+    "utf8_zero_f": {"734.pbs-test": ("held", "held by its owner: hpcbrew release releases it")},
+    "utf8_zero_f_json": {"734.pbs-test": ("held", "held by its owner: hpcbrew release releases it")},
+    "known_unknown_f_json": {"734.pbs-test": ("held", "held by its owner: hpcbrew release releases it")},
     "operator_hold_after_own_f": {
-        "83.pbs-test": ("held", "held by an operator: only an operator of the site can let it go"),
+        "83.pbs-test": ("held", "held by an operator: only an operator of the site can release it"),
     },
     "array_failed_x_f": {"280[].pbs-test": ("failed", "at least one job of the array failed")},
-    "depend_held_parent_json": {"267.pbs-test": ("held", "held by its owner: hpcbrew release lets it go")},
+    "depend_held_parent_json": {"267.pbs-test": ("held", "held by its owner: hpcbrew release releases it")},
     "depend_both_held_json": {
         "268.pbs-test": (
             "waiting",
-            "for 267.pbs-test to end well, and held by its owner: hpcbrew release lets it go",
+            "for 267.pbs-test to succeed, and held by its owner: hpcbrew release releases it",
         )
     },
     "depend_parent_deleted_json": {"267.pbs-test": ("cancelled", "deleted")},
     "routing_queue_waits_f": {
-        "88.pbs-test": ("queued", "it waits in a routing queue, and none behind it takes it yet"),
+        "88.pbs-test": ("queued", "it waits in a routing queue, and none of the queues behind it accepts it yet"),
     },
     "hook_runjob_rejects_f": {
-        "91.pbs-test": ("queued", "PBS tried to start it, and could not: no license on this node"),
+        "91.pbs-test": ("queued", "PBS tried to start it but could not: no license on this node"),
     },
     "hook_begin_rejects_f": {
         "93.pbs-test": (
@@ -74,8 +74,8 @@ STATES = {
     "insufficient_bare_f": {
         "735.pbs-test": (
             "queued",
-            "waits for cores: no single node has what it asks for; where none is that large (hpcbrew cluster check), "
-            "cancel it and ask for less",
+            "waits for cores: no single node has what it requests; if none is that large (hpcbrew cluster check), "
+            "cancel it and request less",
         )
     },
 }
@@ -101,10 +101,10 @@ def test_a_site_without_history_says_so_with_status_0() -> None:
 
 
 REFUSED = {
-    "qsub_over_max_queued": "hold as many jobs as the site allows you: submit it when some of them have ended",
+    "qsub_over_max_queued": "have as many jobs as the site allows: submit it when some of them have ended",
     "qsub_resources_min": "too much or too little",
     "qsub_hook_rejects": "qsub: Jobs here need a project. See https://example.org/projects \x1b[31mred\x1b[0m. A rule "
-    "of the site (a hook) refuses such jobs: what it says is the site's own.",
+    "of the site (a hook) refuses such jobs; the message is the site's own.",
     "qsub_hook_fails": "Please inform Admin. A rule of the site (a hook) failed there: tell the site.",
 }
 
@@ -123,7 +123,7 @@ def test_a_server_that_is_away_is_told_of_once_for_all_jobs() -> None:
 
 
 def test_one_job_of_an_array_cannot_be_held() -> None:
-    with pytest.raises(SchedulerError, match="PBS holds and releases an array as a whole"):
+    with pytest.raises(SchedulerError, match="PBS can only hold and release a whole array"):
         PBS.parse_change(captured("array_queued_sub_qhold"))
 
 
