@@ -1,1 +1,1 @@
-"""Clusters: the profiles of sites, shipped and the user's own, and the user's settings."""
+"""The profiles of sites, both shipped and the user's own, and the user's settings."""

@@ -1,4 +1,4 @@
-"""The files that hold profiles: which there are, apart from what is in them."""
+"""Finds the files that contain profiles, without reading them."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ from hpcbrew import paths
 
 
 def folders() -> tuple[Path, Path]:
-    """Where profiles are looked for: the user's own first, then those that ship with hpcbrew."""
+    """Returns where profiles are looked up: the user's own first, then those that ship with hpcbrew."""
     return paths.config_home() / "clusters", shipped.folder("configs") / "clusters"
 
 
 def available() -> dict[str, Path]:
-    """Every profile by name, in alphabetical order; the user's own wins over a shipped one."""
+    """Returns every profile by name, in alphabetical order; the user's own take precedence over shipped ones."""
     found: dict[str, Path] = {}
     for folder in folders():
         for path in folder.glob("*.yaml"):

@@ -1,4 +1,4 @@
-"""New profiles in the user's own folder: composed from a few values, checked whole, then written."""
+"""Writes new profiles to the user's own folder: composes one from a few values, and checks it before writing."""
 
 import re
 from collections.abc import Mapping
@@ -15,20 +15,21 @@ BASES = {"pbs": "openpbs", "local": "local"}
 
 
 def path(name: str) -> Path:
-    """Where the user's own profile of that name lies. Raises ProfileError for what is no name."""
+    """Returns the path of the user's own profile of that name. Raises ProfileError for an invalid name."""
     if not NAME.fullmatch(name):
         raise ProfileError(
-            f"{name!r} is not a valid name for a cluster: letters, digits and _ . - only, a letter or digit first"
+            f"{name!r} is not a valid name for a cluster: use only letters, digits and _ . -, with a letter or digit "
+            "first"
         )
     return profile_files.folders()[0] / f"{name}.yaml"
 
 
 def compose(name: str, scheduler: str, extends: str | None, given: Mapping[str, str | None]) -> dict[str, Any]:
-    """The profile's own values, those that are None left out.
+    """Returns the profile's own values, without those that are None.
 
-    What is not said is taken from `extends`, else from the shipped profile of the same name, else from a plain one of
-    the scheduler. `given`: host, scratch, transport, queue, project. A queue that the base does not list is added to
-    its list, without limits. Raises ProfileError for a host where the cluster is this machine.
+    Everything else is taken from `extends`, or else from the shipped profile of the same name, or else from a plain one
+    for the scheduler. `given`: host, scratch, transport, queue, project. A queue that the base does not list is added
+    to its list, without limits. Raises ProfileError for a host if the cluster is this machine.
     """
     shipped = profile_files.folders()[1] / f"{name}.yaml"
     base = extends or (name if shipped.exists() else BASES[scheduler])
@@ -40,8 +41,8 @@ def compose(name: str, scheduler: str, extends: str | None, given: Mapping[str, 
     here = values.get("transport", below.get("transport")) == "local"
     if here and "host" in values:
         raise ProfileError(
-            f"{name}: host: {values['host']!r}: a cluster of this machine has none; leave --host out, or give another "
-            "--scheduler or --transport"
+            f"{name}: host: {values['host']!r}: a cluster on this machine has no host; leave --host out, or give "
+            "another --scheduler or --transport"
         )
     if not here and "scratch" in values:
         values["scratch"] = _unexpanded(values["scratch"])
@@ -54,21 +55,23 @@ def compose(name: str, scheduler: str, extends: str | None, given: Mapping[str, 
 
 
 def _unexpanded(scratch: str) -> str:
-    """`--scratch ~/scratch` arrives with the home folder of this machine in it, which means nothing on the cluster."""
+    """Undoes the local shell's expansion of `--scratch ~/scratch`: this machine's home folder means nothing on the
+    cluster."""
     home = str(Path.home())
     return f"~{scratch.removeprefix(home)}" if scratch == home or scratch.startswith(f"{home}/") else scratch
 
 
 def target(name: str, *, force: bool) -> Path:
-    """Where a profile of that name may be written. Raises ProfileError where there is one, without `force`."""
+    """Returns where to write a profile of that name. Raises ProfileError if there is one already, unless `force`."""
     own = path(name)
     if own.exists() and not force:
-        raise ProfileError(f"{own}: there is a profile of that name. Edit it, or write it anew with --force")
+        raise ProfileError(f"{own}: there is a profile of that name already. Edit it, or overwrite it with --force")
     return own
 
 
 def write(name: str, values: Mapping[str, Any], *, force: bool = False) -> Path:
-    """Raises ProfileError for values that make no sound profile, and for a profile that is there, without `force`."""
+    """Checks and writes a profile. Raises ProfileError if the values are not a valid profile, or if there is one
+    already, unless `force`."""
     own = target(name, force=force)
     profiles.check(values, name, own)
     user_settings.put(own, yaml.safe_dump(dict(values), sort_keys=False).encode())

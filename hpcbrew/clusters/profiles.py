@@ -1,4 +1,5 @@
-"""Cluster: a site's profile, read from YAML and checked. Some ship in `configs/clusters`; the user's own come first."""
+"""Cluster: a site's profile, read from YAML and checked. Some ship in `configs/clusters`; the user's take
+precedence."""
 
 import re
 import reprlib
@@ -18,25 +19,25 @@ from hpcbrew.errors import ProfileError
 from hpcbrew.job import WORD, WORDS
 
 LOGIN = re.compile(r"//[^/]*@")
-"""In a URL: what may hold a password."""
+"""The part of a URL that may contain a password."""
 
 
 def _one_line(text: str) -> str:
-    """Directives are lines of a script: a line break in a value would start another command."""
+    """Refuses line breaks: directives are lines of a script, where a line break would start another command."""
     if any(not c.isprintable() for c in text):
         raise ValueError("must be one line of printable characters")
     return text
 
 
 def _without_password(url: str) -> str:
-    """A profile is no place for a secret: it is shown, copied, and handed on."""
+    """Refuses passwords: a profile is shown, copied and passed on."""
     if LOGIN.search(url):
-        raise ValueError("must hold no login, as http://proxy.example.org:3128")
+        raise ValueError("must not contain a login; write it like http://proxy.example.org:3128")
     return url
 
 
 def _matching(pattern: str, allowed: str) -> AfterValidator:
-    """What a user reads of a pattern is what it allows, in words."""
+    """Validates by a pattern; the error message says in words what is allowed."""
 
     def check(text: str) -> str:
         if not re.fullmatch(pattern, text):
@@ -50,12 +51,12 @@ Text = Annotated[str, AfterValidator(_one_line)]
 Host = Annotated[
     str,
     _matching(
-        r"(ssh://)?[\w.\[][\w.:@%\[\]+-]*", "what ssh takes, in one word: an alias, HOST, USER@HOST or USER@HOST:PORT"
+        r"(ssh://)?[\w.\[][\w.:@%\[\]+-]*", "what ssh accepts, in one word: an alias, HOST, USER@HOST or USER@HOST:PORT"
     ),
 ]
 Word = Annotated[str, _matching(WORD.pattern, WORDS)]
 Variable = Annotated[str, _matching(r"[A-Za-z_]\w*", "the name of a variable: letters, digits and _, no digit first")]
-# A path that a shell may expand inside double quotes, and nothing that could do more than that.
+# A path that a shell may expand inside double quotes, and nothing that could do more.
 Scratch = Annotated[
     str,
     _matching(
@@ -67,20 +68,20 @@ Launcher = Annotated[
     Text,
     _matching(
         r".*\{(index|host)\}.*",
-        "a command with {index} or {host} in it, which starts another one on that node of the job, "
-        "as pbsdsh -n {index} -- or ssh {host}",
+        "a command with {index} or {host} in it, which starts another command on that node of the job, "
+        "such as pbsdsh -n {index} -- or ssh {host}",
     ),
 ]
-# What is left out here is hpcbrew's own to give, or makes of a job something else.
+# Excludes options that hpcbrew gives itself, or that would make the job something else.
 Directive = Annotated[
     Text,
     _matching(
         r"-[AWacdhklmMnpPuvw]( ?\S.*)?",
-        "an option of qsub with its value, as -l wd or -W x=PARTITION:big, but for those that hpcbrew gives itself or "
-        "cannot do with: -C -I -J -N -S -V -X -e -j -o -q -r -t -z",
+        "an option of qsub with its value, such as -l wd or -W x=PARTITION:big, except those that hpcbrew gives itself "
+        "or cannot work with: -C -I -J -N -S -V -X -e -j -o -q -r -t -z",
     ),
 ]
-Umask = Annotated[str, _matching(r"0?[0-7]{3}", 'three octal digits in quotes, as "027"')]
+Umask = Annotated[str, _matching(r"0?[0-7]{3}", 'three octal digits in quotes, such as "027"')]
 Seconds = Annotated[int, BeforeValidator(units.seconds)]
 Bytes = Annotated[int, BeforeValidator(lambda value: units.asked_size(str(value)))]
 
@@ -96,7 +97,7 @@ Flags = Annotated[
 
 
 class Account(_Part):
-    """How a job names who pays: the directive, or several of them, whether one must be named, and a default."""
+    """How a job names the project to charge: the directive or directives, whether one is required, and a default."""
 
     flag: Flags = ("-P",)
     required: bool = False
@@ -104,13 +105,13 @@ class Account(_Part):
 
 
 class Resources(_Part):
-    """How the site wants resources written, and what a chunk gets when the user names nothing.
+    """How the site wants resources written, and what a chunk gets by default.
 
     `style`: `select` (PBS Pro, OpenPBS), `top` (Gadi: totals at the top level, no select) or `nodes` (Torque).
-    `chunk`: what one chunk of `select` stands for. `extra`: further `-l NAME=VALUE` that the site insists on.
-    `cpus_as`, `gpus_as`: what the site counts cores and GPUs as, such as `naccelerators`; `none` where a job must not
-    name them, as where each job has whole nodes, or a node attribute or a queue brings the GPU. `gpus_apart`: beside
-    `nodes=1:ppn=4`, GPUs are asked for by a line of their own, `-l gpus=1`.
+    `chunk`: what one chunk of `select` stands for. `extra`: further `-l NAME=VALUE` that the site requires. `cpus_as`,
+    `gpus_as`: the resources by which the site counts cores and GPUs, such as `naccelerators`; `none` if a job must not
+    name them, for example because jobs get whole nodes, or because a node attribute or a queue implies the GPU.
+    `gpus_apart`: GPUs are requested on a line of their own, `-l gpus=1`, beside `nodes=1:ppn=4`.
     """
 
     style: Literal["select", "top", "nodes"] = "select"
@@ -129,15 +130,16 @@ class Resources(_Part):
 
     @property
     def counts(self) -> tuple[str, str]:
-        """What cores and GPUs are counted as, or nothing."""
+        """The resources by which cores and GPUs are counted; empty if they are not."""
         cpus, gpus = ("ppn", "gpus") if self.style == "nodes" else ("ncpus", "ngpus")
         named = (self.cpus_as or cpus, self.gpus_as or gpus)
         return ("" if named[0] == "none" else named[0], "" if named[1] == "none" else named[1])
 
 
 class GpuType(_Part):
-    """One kind of GPU: what `select` needs to get it; its memory, so that a net too large for it is told of, and its
-    compute capability, where that may be too old. `cpus_per_gpu`, `mem_per_gpu`: in place of those of `resources`."""
+    """A GPU type: what `select` needs to get it; its memory, for warnings about nets that are too large; and its
+    compute capability, for warnings about GPUs that are too old. `cpus_per_gpu`, `mem_per_gpu`: override those of
+    `resources`."""
 
     select: dict[Word, Word] = {}
     queue: Word | None = None
@@ -149,7 +151,7 @@ class GpuType(_Part):
 
 
 class Queue(_Part):
-    """What a queue allows. None means that the profile knows of no limit."""
+    """What a queue allows; None means no known limit."""
 
     walltime: Seconds | None = None
     min_nodes: Annotated[int, Field(ge=1)] = 1
@@ -160,7 +162,7 @@ class Queue(_Part):
 
 
 class Module(_Part):
-    """An environment module to load, and a command that must then be found: `module load` may fail without a word."""
+    """An environment module to load, and a command that must then be found, since `module load` may fail silently."""
 
     load: Word
     check: Word | None = None
@@ -169,14 +171,14 @@ class Module(_Part):
 class Cluster(_Part):
     """A site's profile.
 
-    `access`: what the host is reached from, said where it does not answer: `from the campus network or its VPN`.
-    `proxy`, `key` (the kind of SSH key), `python` (a command) and `python_module` (loaded first) are for `setup`.
-    `launcher` starts a job's engine on its further nodes: `{index}` is the node's place in the node file, `{host}` its
-    name. `cpus_per_node`, `mem_per_node`: of the largest node, so that no job asks for more. `umask`: what the files of
-    a job do not allow, as "027" for a group that may read them; without it, what PBS gives a job. `local_disk`: where a
-    node has a disk of its own, as `$TMPDIR`: databases are copied there and read there. `module_use`: folders of module
-    files beside those that a login shell knows. `directives`: further lines of the script, `#PBS` left out. `gpu_type`:
-    the kind of GPU where a job names none.
+    `access`: from where the host can be reached, for the message if it does not answer: `from the campus network or its
+    VPN`. `proxy`, `key` (the SSH key type), `python` (a command) and `python_module` (loaded first) are for `setup`.
+    `launcher` starts a job's engine on its further nodes: `{index}` is the node's index in the node file, `{host}` its
+    name. `cpus_per_node`, `mem_per_node`: those of the largest node, so that no job requests more. `umask`: for the
+    files of a job, such as "027" to let the group read them; by default PBS's. `local_disk`: the path of a node's own
+    disk, such as `$TMPDIR`: databases are copied there and read from there. `module_use`: folders of module files
+    beyond those that a login shell knows. `directives`: further lines of the script, without `#PBS`. `gpu_type`: the
+    default GPU type.
     """
 
     name: Word
@@ -216,14 +218,14 @@ class Cluster(_Part):
 
     @property
     def address(self) -> Address:
-        """What a job keeps of this profile."""
+        """The part of this profile that is stored with a job."""
         torque = self.resources.style == "nodes"
         return Address(self.name, self.transport, self.scheduler, self.host, torque, self.slots)
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Cluster":
         if self.transport != "local" and not self.host:
-            raise ValueError("host: missing; a cluster reached over ssh has one")
+            raise ValueError("host: missing; a cluster reached over ssh must have one")
         if self.transport != "local" and not self.scratch:
             raise ValueError("scratch: missing; name the folder for jobs and data, such as ~/scratch or $SCRATCH")
         if self.queue is not None and self.queues and self.queue not in self.queues:
@@ -234,13 +236,13 @@ class Cluster(_Part):
 
 
 def load(name: str) -> Cluster:
-    """The profile of that name. Raises ProfileError where there is none, or where it is wrong."""
+    """Loads the profile of that name. Raises ProfileError if there is none, or if it is wrong."""
     path = _find(name)
     return check(_read(path), name, path)
 
 
 def check(own: Mapping[str, Any], name: str, path: Path) -> Cluster:
-    """The profile that these values make, which are those of `path` or are to become so. Raises ProfileError."""
+    """Returns the profile with these values, which are, or will become, those of `path`. Raises ProfileError."""
     try:
         return Cluster.model_validate({**resolve(own, path, name), "name": name})
     except ValidationError as error:
@@ -248,7 +250,7 @@ def check(own: Mapping[str, Any], name: str, path: Path) -> Cluster:
 
 
 def values(name: str) -> dict[str, Any]:
-    """The keys and values of a profile as they are written, with those of the profile that it extends below them."""
+    """Returns the keys and values of a profile as written, merged over those of the profile that it extends."""
     path = _find(name)
     return resolve(_read(path), path, name)
 
@@ -264,12 +266,13 @@ def _find(name: str, *, not_in: Path | None = None) -> Path:
 
 
 def resolve(own: Mapping[str, Any], path: Path, name: str, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """A profile's own values over those of the one that it extends, which may be the shipped one of its own name.
+    """Merges a profile's own values over those of the one that it extends, which may be the shipped one of the same
+    name.
 
-    Raises ProfileError for one that is not there, and for those that extend each other.
+    Raises ProfileError for a profile that does not exist, and for profiles that extend each other.
     """
     if path in seen:
-        raise ProfileError(f"{path}: extends: goes round in a circle: {' → '.join(p.stem for p in (*seen, path))}")
+        raise ProfileError(f"{path}: extends: is circular: {' → '.join(p.stem for p in (*seen, path))}")
     values = dict(own)
     base = values.pop("extends", None)
     if base is None:
@@ -285,11 +288,11 @@ def resolve(own: Mapping[str, Any], path: Path, name: str, seen: tuple[Path, ...
 
 
 LARGEST = 2**18
-"""Bytes of a profile: the largest that ships has some 1,200."""
+"""The most bytes of a profile; the largest that ships has some 1,200."""
 
 
 class _Plain(yaml.SafeLoader):
-    """What JSON has, and dates, which are told of: a profile is shown as JSON too."""
+    """Allows only what JSON has too, since profiles are also shown as JSON; and dates, which are refused later."""
 
     yaml_constructors: ClassVar = {
         tag: made
@@ -300,25 +303,25 @@ class _Plain(yaml.SafeLoader):
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.load(regular_file.read(path, LARGEST).decode(), _Plain)  # noqa: S506 - it is a SafeLoader
+        values = yaml.load(regular_file.read(path, LARGEST).decode(), _Plain)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise ProfileError(f"{path}: {error.strerror}") from None
     except RecursionError:
-        raise ProfileError(f"{path}: is nested too deep") from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or a date that there is not
+        raise ProfileError(f"{path}: is nested too deeply") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or an impossible date
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         raise ProfileError(f"{where}: not YAML: {getattr(error, 'problem', None) or error}") from None
     if not isinstance(values, dict):
         found = "empty" if values is None else type(values).__name__
-        raise ProfileError(f"{path}: a profile is a list of `key: value`; this is {found}")
+        raise ProfileError(f"{path}: a profile must be a list of `key: value`, but this is {found}")
     if "name" in values:
-        raise ProfileError(f"{path}: name: a cluster is called as its file is, {path.stem!r}; take this line out")
+        raise ProfileError(f"{path}: name: a cluster has the name of its file, {path.stem!r}; remove this line")
     return values
 
 
 def _merge(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """Own values over the base's, mapping by mapping; a key set to null in a mapping of the base is taken out of it."""
+    """Merges own values over the base's, mapping by mapping; null removes a key from a mapping of the base."""
     merged = dict(base)
     for key, value in own.items():
         below = base.get(key)
@@ -332,7 +335,7 @@ def _merge(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 
 
 def _explain(path: Path, error: ValidationError) -> str:
-    """One line a fault: file, key, value, and the choices where there are any."""
+    """Returns one line per fault: file, key, value, and the choices if there are any."""
     faults: dict[str, list[str]] = {}
     for fault in error.errors():
         value, message = _fault(dict(fault))
@@ -340,23 +343,23 @@ def _explain(path: Path, error: ValidationError) -> str:
     return "\n".join(f"{path}: {value}{', or '.join(messages)}" for value, messages in faults.items())
 
 
-# What pydantic says of a part of a profile that is of the wrong kind, for a reader of YAML.
+# pydantic's errors for values of the wrong type, in terms of YAML.
 KINDS = {
     "model_type": "must be a list of `key: value`",
     "dict_type": "must be a list of `key: value`",
-    "tuple_type": "must be a list, each of its entries with a - before it",
+    "tuple_type": "must be a list, with a - before each entry",
     "string_type": "must be text: put it in quotes",
 }
-# YAML's references make a value of a few lines endless to write out.
+# With YAML's references, a value of a few lines may be endless when written out.
 SHORT = reprlib.Repr()
 SHORT.maxlevel = 2
 SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 200
-# How pydantic names the alternatives of a value, among the keys that lead to it.
+# pydantic's names for the alternatives of a value, which it puts among the keys that lead to it.
 ALTERNATIVE = re.compile(r"\[key\]|constrained-int|literal\[.*\]")
 
 
 def _fault(fault: dict[str, Any]) -> tuple[str, str]:
-    """Where it is with what is there, and what is wrong with that: alternatives have the first in common."""
+    """Returns the key with its value, and what is wrong with it; faults of alternatives share the former."""
     where = [str(part) for part in fault["loc"] if not ALTERNATIVE.fullmatch(str(part))]
     key = ".".join(where)
     if fault["type"] == "extra_forbidden":
@@ -371,7 +374,7 @@ def _fault(fault: dict[str, Any]) -> tuple[str, str]:
 
 
 def _keys_at(where: list[str]) -> list[str]:
-    """The keys of the part of a profile that `where` leads to."""
+    """Returns the keys of the part of a profile that `where` leads to."""
     model: type[BaseModel] = Cluster
     inner: dict[str, type[BaseModel]] = {
         "account": Account,

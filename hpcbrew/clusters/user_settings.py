@@ -1,4 +1,4 @@
-"""The user's own settings: `config.yaml` in the configuration folder, written by `hpcbrew config set`."""
+"""The user's own settings, in `config.yaml` in the configuration folder; `hpcbrew config set` writes it."""
 
 import reprlib
 from pathlib import Path
@@ -14,29 +14,30 @@ LARGEST = 2**16  # bytes
 
 CLUSTER, CLUSTERS = "cluster", "clusters"
 
-KEYS = {CLUSTER: "the cluster that commands use when --cluster is not given"}
+KEYS = {CLUSTER: "the cluster for commands without --cluster"}
 
 OF_CLUSTER = {
-    "project": "the project that pays, when --project is not given",
-    "queue": "the queue of new jobs, when --queue is not given",
-    "walltime": "the walltime of new jobs, when --walltime is not given",
-    "mem": "the memory of each node of new jobs, when --mem is not given",
-    "gpu-type": "the kind of GPU of jobs that ask for GPUs, when --gpu-type is not given",
-    "mail": "where PBS writes when a job ends, when --mail is not given",
+    "project": "the project to charge for jobs without --project",
+    "queue": "the queue of jobs without --queue",
+    "walltime": "the walltime of jobs without --walltime",
+    "mem": "the memory per node of jobs without --mem",
+    "gpu-type": "the GPU model of jobs that request GPUs without --gpu-type",
+    "mail": "the address for PBS's mail when a job without --mail ends",
 }
-"""What is set for each cluster by itself, in the file below `clusters: {NAME: {…}}`; each is an option of submit."""
+"""The settings of each cluster, in the file below `clusters: {NAME: {…}}`; each is an option of submit."""
 
 Settings = dict[str, Any]
-"""The cluster by `cluster`, and by `clusters` what is set for each, by its name and the key."""
+"""`cluster`: the default cluster; `clusters`: the settings of each cluster, by its name and the key."""
 
 
 def path() -> Path:
-    """Where the settings are written."""
+    """Returns the path of the settings."""
     return paths.config_home() / "config.yaml"
 
 
 def read() -> Settings:
-    """Every setting by its key; none where nothing was set. Raises ProfileError naming file, key and what would do."""
+    """Reads all settings by key; empty if nothing was set. Raises ProfileError naming the file, the key and a
+    remedy."""
     try:
         text = regular_file.read(path(), LARGEST).decode()
     except FileNotFoundError:
@@ -50,11 +51,11 @@ def read() -> Settings:
     try:
         values = yaml.safe_load(text) or {}
     except RecursionError:
-        raise ProfileError(f"{path()}: is nested too deep") from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that there is not
+        raise ProfileError(f"{path()}: is nested too deeply") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: an impossible date
         raise ProfileError(f"{path()}: not YAML: {getattr(error, 'problem', None) or error}") from None
     if not isinstance(values, dict):
-        raise ProfileError(f"{path()}: settings are a list of `key: value`; this is {type(values).__name__}")
+        raise ProfileError(f"{path()}: must be a list of `key: value`, but this is {type(values).__name__}")
     own = values.pop(CLUSTERS, {})
     _check(values, KEYS, f"{path()}: ")
     if not isinstance(own, dict):
@@ -68,13 +69,12 @@ def read() -> Settings:
 
 
 def of_cluster(name: str) -> dict[str, str]:
-    """What was set for a cluster, by the keys of OF_CLUSTER. Raises ProfileError."""
+    """Returns the settings of a cluster, by the keys of OF_CLUSTER. Raises ProfileError."""
     return dict(read().get(CLUSTERS, {}).get(name, {}))
 
 
 def put_default(cluster: str | None) -> bool:
-    """Sets the cluster to use when none is named, or with None takes it back. Whether that changed anything. Raises
-    ProfileError."""
+    """Sets the default cluster, or removes it if None. Returns whether that changed anything. Raises ProfileError."""
     with exclusive(_CHANGING):
         values = read()
         write({**values, CLUSTER: cluster})
@@ -82,7 +82,7 @@ def put_default(cluster: str | None) -> bool:
 
 
 def put_for(name: str, key: str, value: str | None) -> bool:
-    """Sets a key for a cluster, or with None takes it back. Whether that changed anything. Raises ProfileError."""
+    """Sets a key for a cluster, or removes it if None. Returns whether that changed anything. Raises ProfileError."""
     with exclusive(_CHANGING):
         values = read()
         clusters = {cluster: dict(settings) for cluster, settings in values.pop(CLUSTERS, {}).items()}
@@ -95,7 +95,7 @@ def put_for(name: str, key: str, value: str | None) -> bool:
 
 
 _CHANGING = "settings"
-"""What one process at a time is at: the settings of another would be lost between its reading and its writing."""
+"""The lock for changes: otherwise, another process's change between reading and writing would be lost."""
 
 
 def _check(values: dict[Any, Any], keys: dict[str, str], where: str) -> None:
@@ -110,16 +110,16 @@ def _check(values: dict[Any, Any], keys: dict[str, str], where: str) -> None:
 
 
 def write(values: Settings) -> None:
-    """Replaces the settings, all or nothing. Raises ProfileError where they cannot be written."""
+    """Replaces the settings atomically. Raises ProfileError if they cannot be written."""
     import yaml  # noqa: PLC0415 - as above
 
     put(path(), yaml.safe_dump({key: value for key, value in values.items() if value}, sort_keys=True).encode())
 
 
 def put(file: Path, data: bytes) -> None:
-    """Writes a file of the user's settings. Raises ProfileError where that cannot be done."""
+    """Writes a file of the user's settings. Raises ProfileError if that fails."""
     if file.exists() and not file.is_file():
-        raise ProfileError(f"{file}: is no file, and is not written to")
+        raise ProfileError(f"{file}: is not a regular file, and is not written to")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         atomic_file.replace(file, data)
@@ -129,11 +129,11 @@ def put(file: Path, data: bytes) -> None:
 
 
 def default_cluster() -> str:
-    """The cluster to use when none is named. Raises ProfileError, saying how to name one, where none was set."""
+    """Returns the default cluster. Raises ProfileError, saying how to name one, if none was set."""
     name: str | None = read().get(CLUSTER)
     if name is None:
         raise ProfileError(
-            "no cluster is named. Name one with --cluster NAME (hpcbrew cluster list shows them; `local` is this "
-            "machine), or once and for all: hpcbrew config set cluster NAME"
+            "no cluster is named. Name one with --cluster NAME (hpcbrew cluster list shows all; `local` is this "
+            "machine), or set a default: hpcbrew config set cluster NAME"
         )
     return name

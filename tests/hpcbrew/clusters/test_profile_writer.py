@@ -27,7 +27,7 @@ def test_without_a_base_it_is_a_plain_pbs() -> None:
 
 
 def test_a_cluster_of_this_machine_has_no_host() -> None:
-    with pytest.raises(ProfileError, match=r"host: 'login': a cluster of this machine has none"):
+    with pytest.raises(ProfileError, match=r"host: 'login': a cluster on this machine has no host"):
         add("here", extends="local", host="login")
 
 

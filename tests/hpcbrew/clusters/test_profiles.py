@@ -56,7 +56,7 @@ FAULTS = {
     "a line of hpcbrew's own": ("extends: iitd\ndirectives: [-N me]\n", "directives.0: '-N me': must be an option of"),
     "wrong time": (
         "extends: iitd\nqueues: {low: {walltime: soon}}\n",
-        "queues.low.walltime: 'soon': 'soon' is not a valid length",
+        "queues.low.walltime: 'soon': 'soon' is not a valid duration",
     ),
     "wrong type": ("extends: iitd\nmax_nodes: many\n", "max_nodes: 'many': must be a valid integer"),
     "neither of two": (
@@ -69,7 +69,7 @@ FAULTS = {
     "scratch that runs a command": ("extends: iitd\nscratch: $(rm -rf ~)\n", "scratch: '$(rm -rf ~)'"),
     "password of a proxy": (
         "extends: iitd\nproxy: http://me:secret@proxy:3128\n",
-        "'http://…@proxy:3128': must hold no login",
+        "'http://…@proxy:3128': must not contain a login",
     ),
     "host that is an option": ("extends: iitd\nhost: -oProxyCommand=id\n", "host: '-oProxyCommand=id'"),
     "no host": ("scratch: ~/scratch\n", "host: missing"),
@@ -81,7 +81,7 @@ FAULTS = {
     "a date": ("extends: iitd\ndescription: 2026-01-01\n", "must be text: put it in quotes"),
     "empty": ("", "this is empty"),
     "not a mapping": ("- a\n", "this is list"),
-    "named": ("extends: iitd\nname: x\n", "name: a cluster is called as its file is"),
+    "named": ("extends: iitd\nname: x\n", "name: a cluster has the name of its file"),
     "extends nothing": ("extends: iit\n", "extends: no cluster 'iit'. Did you mean 'iitd'?"),
     "extends itself": ("extends: mine\n", "extends: no cluster 'mine'"),
 }
@@ -123,7 +123,7 @@ def test_a_value_without_end_is_shown_in_short(write) -> None:
 def test_profiles_that_extend_each_other_are_an_error(write) -> None:
     write("a", "extends: b\n")
     write("b", "extends: a\n")
-    with pytest.raises(ProfileError, match="round in a circle: a → b"):
+    with pytest.raises(ProfileError, match="is circular: a → b"):
         profiles.load("a")
 
 

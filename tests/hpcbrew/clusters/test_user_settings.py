@@ -74,7 +74,7 @@ def test_a_pipe_in_their_place_is_told_of_and_keeps_nobody_waiting(home: Path) -
     os.mkfifo(user_settings.path())
     with pytest.raises(ProfileError, match="is a pipe, but a file is needed"):
         user_settings.read()
-    with pytest.raises(ProfileError, match="is no file, and is not written to"):
+    with pytest.raises(ProfileError, match="is not a regular file, and is not written to"):
         user_settings.write({"cluster": "iitd"})
 
 
