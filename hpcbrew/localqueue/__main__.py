@@ -1,6 +1,6 @@
 """`python -m hpcbrew.localqueue [--slots N] qsub [FLAGS] SCRIPT | qstat [-x] [-f] [ID …] | qdel|qhold|qrls ID | run`.
 
-Exit statuses and words are PBS's: 153 for an unknown job, 35 for one that has finished.
+Exit statuses and messages are PBS's: 153 for an unknown job, 35 for one that has finished.
 """
 
 import os
@@ -19,12 +19,12 @@ from hpcbrew.localqueue.store import Job
 
 UNKNOWN, FINISHED = 153, 35
 
-# What a job may need of the submitter's environment to run at all; PBS sites set these up in module files.
-# Its data folder is where a job finds this queue.
+# What a job may need from the submitter's environment to run at all; PBS sites set these up in module files.
+# XDG_DATA_HOME is where a job finds this queue.
 KEPT = ("CUDA_VISIBLE_DEVICES", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TZ", "XDG_DATA_HOME")
 
 
-LEFT_BEHIND = "a process that an ended job has left behind holds the place of jobs on this machine: end it"
+LEFT_BEHIND = "a process left behind by an ended job occupies the slot for jobs on this machine: end it"
 
 
 def main(arguments: list[str]) -> int:
@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
             return qstat(operands, slots)
         if command in CHANGES:
             return change(command, operands, slots)
-    except (sqlite3.Error, OSError, UnicodeDecodeError) as error:  # SQLite names what is damaged as it found it
+    except (sqlite3.Error, OSError, UnicodeDecodeError) as error:  # SQLite quotes damaged names raw
         said = f"{error.strerror} ({error.filename})" if isinstance(error, OSError) else str(error)
         print(f"{command}: {store.folder()}: the queue cannot be used: {said}", file=sys.stderr)
         return 255
@@ -52,7 +52,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _runner() -> ModuleType:
-    """Loaded where it is needed: qstat, which is asked often, starts in two thirds of the time without it."""
+    """Imports the runner only when needed: without it qstat, which is called often, starts in two thirds of the
+    time."""
     from hpcbrew.localqueue import runner  # noqa: PLC0415
 
     return runner
@@ -81,7 +82,8 @@ def qsub(path: Path, flags: list[str], slots: int) -> int:
 
 
 def qstat(ids: list[str], slots: int) -> int:
-    """Also starts a runner where a job waits and none is there to run it: after a restart of the machine, say."""
+    """Prints jobs. Also starts a runner if a job waits and there is none, for example after a restart of the
+    machine."""
     status = 0
     with store.transaction() as db:
         store.mark_lost(db)
@@ -138,7 +140,7 @@ def _delete(db: sqlite3.Connection, job: Job) -> None:
         store.end(db, job.seq, substate=91, exit_status=None, comment=f"{job.comment} and terminated by {who}".lstrip())
         return
     store.change(db, job.seq, deleted_by=who)
-    if job.process_group:  # the runner does the same, and follows it up; but it may be gone
+    if job.process_group:  # the runner does the same, and kills it later; but it may be gone
         _runner().signal_session(job.process_group, signal.SIGTERM)
 
 

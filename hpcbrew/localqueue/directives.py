@@ -1,4 +1,4 @@
-"""The #PBS lines of a script, as qsub reads them: those before the first command."""
+"""Parses the #PBS lines of a script as qsub does: those before the first command."""
 
 import re
 import shlex
@@ -8,7 +8,7 @@ from typing import Any
 from hpcbrew.units import seconds
 
 NAME = re.compile(r"[A-Za-z_][^/\0\n]{0,229}")
-"""A job's name is part of a file's."""
+"""A job's name; it becomes part of a file name."""
 
 MOST_IN_ARRAY = 10_000
 """PBS's default of max_array_size."""
@@ -19,9 +19,9 @@ class BadDirective(ValueError):
 
 
 def parse(script: str, flags: Sequence[str] = ()) -> dict[str, Any]:
-    """`flags` are those of qsub's own command line, which win over the script's lines. Gives
-    name, walltime (seconds), ncpus, ngpus, nodes, queue, project, output, join, hold, depend, variables,
-    array (first and last index). Raises BadDirective."""
+    """Returns the options: name, walltime (seconds), ncpus, ngpus, nodes, queue, project, output, error, join, depend,
+    select, array (first and last index). `flags` are those of qsub's command line, which override the script's lines.
+    Raises BadDirective."""
     if "\r" in script:
         raise BadDirective("script contains cr, lf")
     if "\0" in script:
@@ -31,7 +31,7 @@ def parse(script: str, flags: Sequence[str] = ()) -> dict[str, Any]:
         if line.startswith("#PBS "):
             try:
                 words = shlex.split(line[5:], comments=False)
-            except ValueError as error:  # a quotation that does not end
+            except ValueError as error:  # an unclosed quotation
                 raise BadDirective(f"directive error: {line[5:]}: {error}") from None
             for flag, value in zip(words[::2], words[1::2], strict=False):
                 _apply(options, flag, value)

@@ -1,4 +1,4 @@
-"""A job as `qstat -f -F json` shows it."""
+"""Shows jobs like `qstat -f -F json`."""
 
 import json
 import time
@@ -10,7 +10,7 @@ from hpcbrew.units import clock
 
 
 def show(jobs: list[Job], members: Mapping[int, list[Job]]) -> str:
-    """The JSON that qstat prints; without jobs it has no "Jobs". `members`: of each array, its jobs."""
+    """Returns the JSON that qstat prints; without jobs it has no "Jobs". `members`: the jobs of each array."""
     answer: dict[str, object] = {"timestamp": int(time.time()), "pbs_version": "hpcbrew", "pbs_server": "local"}
     if jobs:
         answer["Jobs"] = {job.id: _attributes(job) | _of_array(job, members.get(job.seq, [])) for job in jobs}
@@ -44,7 +44,8 @@ def _attributes(job: Job) -> dict[str, object]:
 
 
 def _of_array(job: Job, members: list[Job]) -> dict[str, object]:
-    """What an array shows besides: how many of its jobs are where. It has begun once one of them has."""
+    """Returns the attributes of arrays and their jobs: for an array, how many of its jobs are in which state. An array
+    has started once one of its jobs has."""
     if job.array_of is not None:
         return {"array_id": f"{job.array_of}[]{SUFFIX}", "array_index": job.options["array_index"]}
     if not job.is_array:

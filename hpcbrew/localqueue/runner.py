@@ -1,4 +1,4 @@
-"""A runner: holds a slot, runs the queued jobs one after the other, and ends when there are none."""
+"""A runner: holds a slot, runs the queued jobs one after another, and ends when there are none."""
 
 import contextlib
 import os
@@ -18,13 +18,13 @@ from hpcbrew.localqueue import store
 from hpcbrew.localqueue.store import Job
 
 KILL_DELAY = 10.0  # seconds from SIGTERM to SIGKILL: PBS's default
-TICK = 0.2  # seconds between two looks at whether the job was deleted
+TICK = 0.2  # seconds between two checks whether the job was deleted
 
 WALLTIME, DELETED = -29, 256 + signal.SIGTERM
 
 
 def start(slots: int) -> None:
-    """Sees to it that somebody runs what is queued. A runner that finds no slot free ends at once."""
+    """Starts a runner for queued jobs. A runner that finds no free slot ends at once."""
     log = paths.private_file(store.folder() / "runner.log").open("ab")
     with log:
         subprocess.Popen(
@@ -38,8 +38,8 @@ def start(slots: int) -> None:
 
 
 def run(slots: int) -> None:
-    """Runs queued jobs on the first free slot. After giving the slot up it looks once more: a job may have come between
-    the last look and then, while its own runner found the slot still taken."""
+    """Runs queued jobs on the first free slot. After releasing the slot it checks the queue again: a job may have
+    arrived since the last check, whose own runner found the slot still taken."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     while True:
         with store.transaction() as db:
@@ -69,7 +69,7 @@ def _claim(slot: int) -> Job | None:
 
 
 def _next(db: sqlite3.Connection) -> Job | None:
-    """The oldest job that may run now. One whose dependency can no longer be met ends here, as in PBS."""
+    """Returns the oldest job that may run now. Ends jobs whose dependency can no longer be met, as PBS does."""
     for job in store.jobs(db, f"{store.RUNNABLE} AND (state = 'Q' OR (state = 'H' AND NOT held))"):
         met = _dependency(db, job)
         if met is True:
@@ -99,7 +99,7 @@ def _dependency(db: sqlite3.Connection, job: Job) -> bool | None:
 
 
 def _execute(job: Job, lock: IO[bytes]) -> None:
-    """Runs one job to its end, and writes that down. What goes wrong with the job is the job's failure."""
+    """Runs one job to its end, and records that. Anything that goes wrong counts as the job's failure."""
     temporary = tempfile.mkdtemp(prefix=f"pbs.{job.id}.")
     try:
         with _output(job) as output:
@@ -137,7 +137,8 @@ def _execute(job: Job, lock: IO[bytes]) -> None:
 
 
 def _wait(job: Job, process: subprocess.Popen[bytes], output: IO[bytes]) -> int:
-    """The job's Exit_status, as PBS counts it: 256 + N for signal N, and PBS's own number past the walltime."""
+    """Waits for the job, and returns its Exit_status as in PBS: 256 + N for signal N, and PBS's own number if it ran
+    out of walltime."""
     begun, limit = time.monotonic(), job.options.get("walltime")
     asked: float | None = None
     late = killed = False
@@ -164,7 +165,7 @@ def _wait(job: Job, process: subprocess.Popen[bytes], output: IO[bytes]) -> int:
 
 
 def signal_session(session: int, number: signal.Signals) -> None:
-    """To all processes of a job, as PBS does it: those that have left its process group too."""
+    """Signals all processes of a job, as PBS does, including those that have left its process group."""
     for process in _processes():
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if os.getsid(process) == session:
@@ -172,8 +173,8 @@ def signal_session(session: int, number: signal.Signals) -> None:
 
 
 def end_holders(lock: IO[bytes]) -> None:
-    """Ends what a job has left behind outside of its session too: it has the slot's lock open, and nobody could take
-    the slot. Where there is no /proc (macOS) nothing can be seen of that."""
+    """Kills what a job has left behind outside its session: it has the slot's lock open, so nobody could take the slot.
+    Without /proc (macOS), such processes cannot be found."""
     for process in _holders(lock.name):
         if process != os.getpid():
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -181,7 +182,7 @@ def end_holders(lock: IO[bytes]) -> None:
 
 
 def _end_leftovers(slots: int) -> bool:
-    """The same for jobs whose runner was killed. Whether there was any: a slot may be free now."""
+    """The same for jobs whose runner was killed. Returns whether there were any, since a slot may be free now."""
     with store.transaction() as db:
         sessions = {job.process_group for job in store.jobs(db, "state IN ('R', 'E')")}
     found = False
@@ -196,14 +197,14 @@ def _end_leftovers(slots: int) -> bool:
 
 
 def _at_work(process: int, sessions: set[int | None]) -> bool:
-    """Whether it is a runner, or of a job that still runs."""
+    """Whether a process is a runner, or belongs to a running job."""
     with contextlib.suppress(OSError):
         return os.getsid(process) in sessions or b"hpcbrew.localqueue" in Path(f"/proc/{process}/cmdline").read_bytes()
     return False
 
 
 def _holders(lock: str) -> list[int]:
-    """The processes that hold a lock. One that has but opened the file, as qstat does to try it, does not."""
+    """Returns the processes that hold a lock. One that only has the file open, as qstat does to try it, does not."""
     name, found = str(Path(lock).resolve()), []
     for process in _processes():
         with contextlib.suppress(OSError):
@@ -218,7 +219,7 @@ def _holders(lock: str) -> list[int]:
 
 
 def _processes() -> list[int]:
-    """Every process of this machine. Where there is no /proc (macOS) there is a ps."""
+    """Returns all processes of this machine, from /proc, or without one (macOS) from ps."""
     try:
         names = os.listdir("/proc")  # noqa: PTH208 - names are all that is needed
     except FileNotFoundError:
@@ -238,7 +239,7 @@ def _output(job: Job) -> IO[bytes]:
 
 
 def _environment(job: Job, temporary: str) -> dict[str, str]:
-    """What PBS gives a job: little of the submitter's own environment, and the PBS variables."""
+    """Returns the environment that PBS gives a job: little of the submitter's own, and the PBS variables."""
     user = pwd.getpwuid(os.getuid())
     host = socket.gethostname()
     nodefile = Path(temporary) / "nodefile"

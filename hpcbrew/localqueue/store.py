@@ -1,4 +1,4 @@
-"""The queue's jobs, in SQLite. Every change is one transaction; slots are taken and tested inside of one."""
+"""The queue's jobs, in SQLite. Every change is one transaction; slots are taken and tested inside one."""
 
 import fcntl
 import json
@@ -17,14 +17,14 @@ from engine import schema
 from engine.schema import Malformed
 from hpcbrew import paths
 
-HISTORY = 14 * 24 * 3600  # seconds that a finished job is shown for: PBS's default
-SETTLING = 10.0  # seconds within which a runner takes a job up, or ends
+HISTORY = 14 * 24 * 3600  # seconds for which a finished job is shown: PBS's default
+SETTLING = 10.0  # seconds within which a runner takes a job, or ends
 SUFFIX = ".local"
 ID = re.compile(r"(?P<seq>[0-9]{1,18})(?P<brackets>\[(?P<index>[0-9]{0,9})\])?")
 
 
 def _option(name: str) -> str:
-    """One of the options in SQL, which fails as a whole for a row whose JSON is none."""
+    """Returns the SQL for one of the options, guarded since a row with invalid JSON would make the whole query fail."""
     return f"CASE WHEN json_valid(options) THEN json_extract(options, '$.{name}') END"
 
 
@@ -42,7 +42,7 @@ CREATE TABLE IF NOT EXISTS jobs(
 
 @dataclass(frozen=True)
 class Job:
-    """A row. `options` is what the script's directives ask for (see `directives`)."""
+    """A row. `options`: what the script's directives request (see `directives`)."""
 
     seq: int
     name: str
@@ -74,23 +74,23 @@ class Job:
 
     @property
     def array_of(self) -> int | None:
-        """The number of the array that it is a job of."""
+        """The number of the array to which the job belongs."""
         return self.options.get("array_of")
 
 
 def folder() -> Path:
-    """Where the queue keeps its database, its locks and the scripts that were handed in."""
+    """Returns the folder for the queue's database, its locks and the submitted scripts."""
     return paths.data_home() / "queue"
 
 
 def script(seq: int) -> Path:
-    """The script of a job, or of the array that it is a job of."""
+    """Returns the script of a job that is not part of an array, or of an array."""
     return folder() / "scripts" / f"{seq}.pbs"
 
 
 @contextmanager
 def transaction() -> Iterator[sqlite3.Connection]:
-    """The database, with the write lock held: no other process changes jobs or takes slots meanwhile."""
+    """Yields the database with the write lock held, so that no other process changes jobs or takes slots meanwhile."""
     paths.private_folder(folder() / "scripts")
     db = sqlite3.connect(paths.private_file(folder() / "queue.db"), timeout=60, isolation_level=None)
     db.text_factory = os.fsdecode
@@ -116,7 +116,7 @@ def add(db: sqlite3.Connection, name: str, workdir: str, options: dict[str, Any]
 
 
 def jobs(db: sqlite3.Connection, where: str = "1", values: tuple[Any, ...] = ()) -> list[Job]:
-    """Those that such rows are of. One that is not what it should be is left out, and told of."""
+    """Returns the jobs in matching rows. Leaves out malformed rows, after a message on standard error."""
     cursor = db.execute(f"SELECT * FROM jobs WHERE {where} ORDER BY seq", values)  # noqa: S608
     names = [column[0] for column in cursor.description]
     found = []
@@ -124,14 +124,14 @@ def jobs(db: sqlite3.Connection, where: str = "1", values: tuple[Any, ...] = ())
         try:
             found.append(_job(dict(zip(names, row, strict=True))))
         except Malformed as error:
-            print(f"{folder() / 'queue.db'}: what it holds of job {row[0]} is damaged: {error}", file=sys.stderr)
+            print(f"{folder() / 'queue.db'}: the entry of job {row[0]} is damaged: {error}", file=sys.stderr)
     return found
 
 
 def add_array(
     db: sqlite3.Connection, name: str, workdir: str, options: dict[str, Any], environment: dict[str, str]
 ) -> int:
-    """An array is a row that is never run itself, and one for each of its jobs."""
+    """Adds an array: one row that is never run itself, and one for each of its jobs."""
     seq = add(db, name, workdir, options, environment)
     first, last = options["array"]
     plain = {key: value for key, value in options.items() if key != "array"}
@@ -141,7 +141,7 @@ def add_array(
 
 
 def find(db: sqlite3.Connection, job_id: str) -> Job | None:
-    """The job of that id, with or without the queue's own suffix. An array is known by its brackets only."""
+    """Returns the job with that id, with or without the queue's suffix. An array must be named with its brackets."""
     match = ID.fullmatch(job_id.removesuffix(SUFFIX))
     if match is None:
         return None
@@ -155,7 +155,7 @@ def find(db: sqlite3.Connection, job_id: str) -> Job | None:
 
 
 def members(db: sqlite3.Connection, array: int) -> list[Job]:
-    """The jobs of an array, by their index."""
+    """Returns the jobs of an array, in the order of their indices."""
     return jobs(db, f"{_option('array_of')} = ?", (array,))
 
 
@@ -165,7 +165,7 @@ def change(db: sqlite3.Connection, seq: int, **values: Any) -> None:
 
 
 def end(db: sqlite3.Connection, seq: int, *, substate: int, exit_status: int | None, comment: str) -> None:
-    """A job's end, and that of its array where it was the last."""
+    """Records a job's end, and that of its array if it was the last."""
     change(db, seq, state="F", substate=substate, exit_status=exit_status, comment=comment, etime=time.time())
     (job,) = jobs(db, "seq = ?", (seq,))
     if job.array_of is None:
@@ -179,7 +179,7 @@ def end(db: sqlite3.Connection, seq: int, *, substate: int, exit_status: int | N
 
 
 def forget(db: sqlite3.Connection) -> None:
-    """Takes out what ended longer ago than the history lasts."""
+    """Deletes jobs that ended longer ago than the history lasts."""
     old = jobs(db, "state = 'F' AND etime < ?", (time.time() - HISTORY,))
     for job in old:
         db.execute("DELETE FROM jobs WHERE seq = ?", (job.seq,))
@@ -187,12 +187,13 @@ def forget(db: sqlite3.Connection) -> None:
 
 
 def slot_lock(slot: int) -> Path:
-    """The file that whoever runs jobs on the slot has locked."""
+    """Returns the file that is locked by whoever runs jobs on the slot."""
     return folder() / f"slot-{slot}.lock"
 
 
 def take_slot(slot: int) -> IO[bytes] | None:
-    """The slot's lock, held as long as this file is open anywhere; None where it is taken. Inside a transaction."""
+    """Returns the slot's lock, held as long as this file is open anywhere; None if it is taken. Call it inside a
+    transaction."""
     file = paths.private_file(slot_lock(slot)).open("ab")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -204,8 +205,8 @@ def take_slot(slot: int) -> IO[bytes] | None:
 
 
 def none_at_work(db: sqlite3.Connection, since: float) -> bool:
-    """Whether no job has run for a while, since that time (Unix seconds) at most. Slots are taken all the same by what
-    a job has left behind: runners end that, but for what they cannot see (macOS has no /proc) or may not end."""
+    """Whether no job has run for a while (at most since that time, in Unix seconds). Slots may still be taken by what a
+    job has left behind: runners kill that, except what they cannot see (macOS has no /proc) or may not kill."""
     if db.execute("SELECT 1 FROM jobs WHERE state IN ('R', 'E')").fetchone():
         return False
     (last,) = db.execute("SELECT max(etime) FROM jobs WHERE typeof(etime) = 'real'").fetchone()
@@ -213,7 +214,7 @@ def none_at_work(db: sqlite3.Connection, since: float) -> bool:
 
 
 def mark_lost(db: sqlite3.Connection) -> None:
-    """A job said to run on a slot that nobody holds was lost: its runner was killed, or the machine restarted."""
+    """Ends jobs recorded as running on a slot that nobody holds: the runner was killed, or the machine restarted."""
     for job in jobs(db, "state IN ('R', 'E')"):
         lock = take_slot(job.slot or 0)
         if lock is not None:
@@ -223,7 +224,7 @@ def mark_lost(db: sqlite3.Connection) -> None:
 
 
 def _job(row: dict[str, Any]) -> Job:
-    """Raises Malformed."""
+    """Reads a row. Raises Malformed."""
     known = {name: schema.field(row, name, check) for name, check in _ROW.items()}
     for name in ("options", "environment"):
         written = schema.field(row, name, schema.text(most=2**24))
@@ -251,7 +252,7 @@ _ROW: dict[str, schema.Check[Any]] = {
 
 
 def _options(values: Any) -> dict[str, Any]:
-    """What `directives` gives. Raises Malformed where one of those that are used is not of its kind."""
+    """Checks the options that `directives` returns. Raises Malformed if one that is used has the wrong type."""
     for name in ("ncpus", "ngpus", "nodes"):
         schema.field(values, name, schema.whole(0, 10**6))
     schema.field(values, "queue", _TEXT)

@@ -276,7 +276,7 @@ def test_a_job_that_waits_for_what_another_left_behind_says_so(age: int, said: b
     assert taken is not None
     comment = job(f"{seq}.local").get("comment", "")
     taken.close()
-    assert ("a process that an ended job has left behind holds the place" in comment) is said
+    assert ("a process left behind by an ended job occupies the slot" in comment) is said
     assert ("slot-0.lock names it" in comment) is said
 
 
@@ -288,7 +288,7 @@ def test_a_row_that_is_none_hides_no_other_job(submit, capsys: pytest.CaptureFix
     assert main(["qstat", "-x", "-f"]) == 0
     shown = capsys.readouterr()
     assert list(json.loads(shown.out)["Jobs"]) == [second]
-    assert "what it holds of job 1 is damaged: is nested too deep" in shown.err
+    assert "the entry of job 1 is damaged: is nested too deep" in shown.err
     assert first["Exit_status"] == 0
 
 
@@ -303,7 +303,7 @@ def test_nobody_else_may_read_the_queue(submit) -> None:
     [
         (b"options TEXT", b"optxons TEXT", "the queue cannot be used"),
         (b"ctime REAL", b"ct\xc4me REAL", "the queue cannot be used"),
-        (b"environment", b"environmxnt", "what it holds of job 1 is damaged: environment is missing"),
+        (b"environment", b"environmxnt", "the entry of job 1 is damaged: environment is missing"),
     ],
 )
 def test_a_damaged_queue_is_told_of(capsys: pytest.CaptureFixture[str], part: bytes, damage: bytes, said: str) -> None:
