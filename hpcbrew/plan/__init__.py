@@ -1,1 +1,1 @@
-"""From a request to a plan: what a job is, what it takes along, its script. Nothing here is sent or run."""
+"""Turns a request into a plan: what the job is, which files it needs, and its script. Nothing is sent or run here."""

@@ -1,4 +1,4 @@
-"""What a solver's settings hardly mean, said before the job is sent."""
+"""Warnings about solver settings that are probably not what the user meant, given before the job is sent."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,11 +18,11 @@ def check_length(solver: pb.SolverParameter, path: Path) -> None:
 
 
 def warnings(solver: pb.SolverParameter, path: Path, gpus: int, *, tests: bool) -> Iterator[str]:
-    """What is allowed, and would come as a surprise, of a solver that has been checked. `gpus`: of a node; `tests`:
-    whether the net has a layer of its own for phase TEST."""
+    """Yields a warning for each valid setting that would surprise the user, in a solver that has been checked. `gpus`:
+    per node; `tests`: whether the net has a layer only for phase TEST."""
     for said in lr_policy.taken_for_zero(solver):
         yield f"{path}: {said}"
     if tests and not any(solver.test_iter):
-        yield f"{path}: test_iter is missing: the net has layers for testing, and no test is ever run"
+        yield f"{path}: test_iter is missing: the net has layers for testing, but no test will be run"
     if solver.HasField("solver_mode") and solver.solver_mode == pb.SolverParameter.GPU and not gpus:
-        yield f"{path}: solver_mode is GPU and the job asks for no GPU: it trains on the CPU. --gpu asks for one"
+        yield f"{path}: solver_mode is GPU, but the job requests no GPU: it trains on the CPU. --gpu requests one"

@@ -1,4 +1,4 @@
-"""The shapes of a batch, by what its layer says and by the first of its records or pictures."""
+"""The shapes of a batch, from what its layer says and from its first record or picture."""
 
 import io
 from pathlib import Path
@@ -19,10 +19,10 @@ from hpcbrew.plan.picture_header import NoPicture
 
 
 def tops(node: Node, named_in: Path) -> list[Shape] | None:
-    """The shapes of a source's tops: pictures (N, C, H, W) and labels (N,), or as many as can be told. None where only
-    its layer can tell.
+    """Returns the shapes of a data layer's tops: pictures (N, C, H, W) and labels (N,), or as many of them as can be
+    known. None if only the layer itself can know.
 
-    Raises LayerError for a batch of no records, and for what `source_shapes` and `field_maps` refuse.
+    Raises LayerError for a batch of zero records, and for what `source_shapes` and `field_maps` refuse.
     """
     config = node.config
     given = source_shapes.given(node)
@@ -35,7 +35,7 @@ def tops(node: Node, named_in: Path) -> list[Shape] | None:
         picture = _record(config, named_in) or _transformed(config.transform_param)
     elif config.type == "ImageData":
         batch_size, picture = config.image_data_param.batch_size, _listed(config, named_in)
-    elif config.type == "AnnotatedData":  # what its labels are as large as depends on the boxes of each batch
+    elif config.type == "AnnotatedData":  # the size of its labels depends on the boxes of each batch
         batch_size, picture = config.data_param.batch_size, _annotated(config.transform_param)
     else:
         return None
@@ -69,12 +69,12 @@ def _record(config: pb.LayerParameter, named_in: Path) -> Shape | None:
 
 
 def _transformed(p: pb.TransformationParameter) -> Shape | None:
-    """What is told of records that are not here: crops have a size."""
+    """Returns the shape of records that are not here, if they are cropped to a known size."""
     return _of_size(p, p.crop_size, p.crop_size)
 
 
 def _annotated(p: pb.TransformationParameter) -> Shape | None:
-    """What is told of pictures with boxes: those that are all resized in one way are of that size."""
+    """Returns the shape of pictures with boxes, if all are cropped or resized to one size."""
     if p.crop_h or p.crop_w:
         return None
     if len(p.resize_param) != 1 or p.resize_param[0].resize_mode == pb.ResizeParameter.FIT_SMALL_SIZE:
@@ -83,12 +83,13 @@ def _annotated(p: pb.TransformationParameter) -> Shape | None:
 
 
 def _boxes(p: pb.AnnotatedDataParameter) -> list[Shape]:
-    """Of a batch with few boxes, where the layer says that there are boxes: SSD's."""
+    """Returns the shape of SSD's labels for a batch with few boxes, if the layer says that there are boxes."""
     return [(1, 1, FEWEST, 8)] if p.HasField("anno_type") and not p.yolo_data_type else []
 
 
 def _with_maps(node: Node) -> list[Shape] | None:
-    """Of pictures that are cropped, or stretched, to one size, and of what each place of several maps is to learn."""
+    """Returns the shapes of pictures cropped or stretched to one size, and of the targets for each place of several
+    maps."""
     p = node.config.image_gt_data_param
     n = fits.batch_size(node, p.batch_size)
     try:
@@ -100,7 +101,7 @@ def _with_maps(node: Node) -> list[Shape] | None:
 
 
 def _of_size(p: pb.TransformationParameter, height: int, width: int) -> Shape | None:
-    """One mean a channel is as many channels."""
+    """Returns the shape for a size. The number of channels follows from the means: there is one per channel."""
     channels = 3 if p.force_color else 1 if p.force_gray else len(p.mean_value)
     return (channels, height, width) if height and width and (channels > 1 or p.force_gray) else None
 

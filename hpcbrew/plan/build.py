@@ -1,6 +1,6 @@
-"""JobRequest + Cluster → JobPlan: `--dry-run` prints what comes out, `submit` carries it out.
+"""JobRequest + Cluster → JobPlan, which `--dry-run` prints and `submit` carries out.
 
-`plan_job` reads what the user's files say, and how large they are. From there on all is worked out, and nothing read.
+`plan_job` reads the user's files and their sizes. Everything after that is computed, without further reading.
 """
 
 import hashlib
@@ -28,14 +28,14 @@ from hpcbrew.plan.script import Chain, PbsCommands, ScriptContext, Training, ren
 def plan_job(
     request: JobRequest, cluster: Cluster, machine: Machine, token: str, points: Sequence[Overrides] = ()
 ) -> JobPlan:
-    """What a job comes to. `points`: of a sweep, the overrides of each; each is checked as a solver of its own.
+    """Plans a job. `points`: for a sweep, the overrides of each point; each point is checked as a solver of its own.
 
-    `machine` is this one: it fills in where a profile says `detect`. `token` names the job: see `job.new_token`.
-    A job on this machine uses its data where they lie; for any other cluster they are measured, to be shipped, but for
-    those that are to be there already.
+    `machine` is this machine: its values are used where a profile says `detect`. `token` names the job: see
+    `job.new_token`. A job on this machine uses its data in place; for any other cluster, the data are measured in order
+    to be uploaded, except those expected to be there already.
 
-    Raises RequestError for what the cluster does not allow or its scheduler does not take, ManifestError for a file
-    that is missing, and EngineError for definitions that cannot be used.
+    Raises RequestError for what the cluster does not allow or its scheduler does not accept, ManifestError for a
+    missing file, and EngineError for definitions that cannot be used.
     """
     resources = resolve(request, cluster, machine)
     remote = cluster.transport != "local"
@@ -57,7 +57,7 @@ def _plan(
     token: str,
     points: Sequence[Overrides],
 ) -> JobPlan:
-    """`measured` holds every item that is to be shipped; the others are used where they lie."""
+    """`measured` holds every item to be uploaded; the others are used in place."""
     first = manifests[0]
     name = job_name(request, first, cluster)
     folders = [layout.point(index) for index, _ in enumerate(points, 1)] or [PurePosixPath()]
@@ -113,7 +113,7 @@ def _there(manifest: Manifest) -> Iterator[tuple[str, PurePosixPath]]:
 
 @dataclass(frozen=True)
 class Job:
-    """What a job is, apart from what it takes along. `solver`: the user's own file; `points`: of a sweep."""
+    """A job without its files and resources. `solver`: the user's own file; `points`: those of a sweep."""
 
     name: str
     token: str
@@ -137,8 +137,8 @@ def assemble(
     needed: int = 0,
     snapshots: int = 0,
 ) -> JobPlan:
-    """Script, description and definitions of a job, and how it is submitted. `texts` are the definitions by their
-    names in the run folder; `snapshot` is the solver state to go on from, as seen from there.
+    """Builds a job's plan: script, description, definitions and the command that submits it. `texts` are the
+    definitions by their names in the run folder; `snapshot` is the solver state to continue from, relative to it.
     """
     folder = layout.run_folder(job.name, job.token)
     context = _context(job, cluster, resources, weights, snapshot)
@@ -172,8 +172,9 @@ def assemble(
 
 
 def _chunk(request: JobRequest, cluster: Cluster, resources: Resources) -> dict[str, str]:
-    """What one node must hold, where the user asks for more than the profile's own amounts, and the profile does not
-    say how large nodes are, or how many a job may have."""
+    """Returns what one node must hold, if the cluster has to be asked about it: if the user requests amounts other than
+    the profile's and the profile does not say how large nodes are, or several nodes and it does not say how many a job
+    may have. Otherwise empty."""
     asked = request.cpus or request.mem or request.gpus_per_node
     large = asked and not (cluster.cpus_per_node and cluster.mem_per_node)
     many = request.nodes > 1 and cluster.max_nodes is None
@@ -185,7 +186,7 @@ def _chunk(request: JobRequest, cluster: Cluster, resources: Resources) -> dict[
 def _context(
     job: Job, cluster: Cluster, resources: Resources, weights: Sequence[str], snapshot: str | None
 ) -> ScriptContext:
-    """What the script is made of."""
+    """Returns the values from which the script is rendered."""
     request, prefix = job.request, schedulers.of(cluster.address).prefix
     site_caffe = _site_caffe(request, cluster)
     after = request.after if request.after and request.after.folder else None
@@ -241,10 +242,10 @@ def _training(
 
 
 def _layers(request: JobRequest) -> tuple[str, ...]:
-    """Raises RequestError for the site's own Caffe, which has no such layers."""
+    """Returns the arguments for the user's own layers. Raises RequestError for the site's own Caffe, which has none."""
     if request.layers and request.engine == "module":
         raise RequestError(
-            f"--engine module: layers of your own ({', '.join(request.layers)}) are not in a site's Caffe"
+            f"--engine module: the site's Caffe does not have your own layers ({', '.join(request.layers)})"
         )
     return ("-layers", ",".join(request.layers)) if request.layers else ()
 
@@ -254,40 +255,40 @@ def _up(folder: PurePosixPath) -> PurePosixPath:
 
 
 def _engine(cluster: Cluster, up: PurePosixPath) -> tuple[str, ...]:
-    """On this machine the engine runs in the Python that hpcbrew runs in; -P keeps run folders off its path."""
+    """On this machine the engine runs in the same Python as hpcbrew; -P keeps the run folder off its path."""
     if cluster.scheduler == "local":
         return (sys.executable, "-P", "-m", "engine.cli")
     return (str(up / layout.ENGINE / "bin" / "caffe"),)
 
 
 def _site_caffe(request: JobRequest, cluster: Cluster) -> Module | None:
-    """The site's own Caffe, where it was asked for. Raises RequestError where there is none."""
+    """Returns the module of the site's own Caffe if it was requested. Raises RequestError if the profile names none."""
     if request.engine != "module":
         return None
     if cluster.caffe_module is None:
         raise RequestError(
-            f"--engine module: the profile of {cluster.name} names no module of a Caffe; put one into yours: "
+            f"--engine module: the profile of {cluster.name} names no Caffe module; add one to your own profile: "
             "caffe_module: {load: apps/Caffe}"
         )
     return cluster.caffe_module
 
 
 def _proxies(cluster: Cluster) -> dict[str, str]:
-    """What programs look for, each in the case that it knows."""
+    """Returns the proxy variables in both cases, since programs differ in which they read."""
     names = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
     return dict.fromkeys(names, cluster.proxy) if cluster.proxy else {}
 
 
 def _gpus(resources: Resources) -> list[str]:
-    """By number: where a site does not hide other jobs' GPUs, `all` would take those too. On several nodes the script
-    tells each its own."""
+    """GPUs are given by number: on a site that does not hide other jobs' GPUs, `all` would take those too. With several
+    nodes, the script gives each its own."""
     if not resources.gpus or resources.nodes > 1:
         return []
     return ["-gpu", ",".join(map(str, range(resources.gpus)))]
 
 
 def _describe(job: Job, cluster: Cluster, resources: Resources, texts: Mapping[str, str], snapshot: str | None) -> str:
-    """job.json: what another machine needs to know of this run folder."""
+    """Returns the text of job.json: what another machine needs to know about this run folder."""
     values = {
         "name": job.name,
         "token": job.token,
@@ -314,9 +315,9 @@ def _made(target: PurePosixPath, text: str) -> Upload:
 
 
 def uploads(items: Iterable[Measured]) -> tuple[Upload, ...]:
-    """The files of all items with their places below scratch, each once: two items may be the same by their digests.
+    """Returns the files of all items with their places below scratch, each once: two items may have the same digest.
 
-    Raises RequestError for one that would lie outside.
+    Raises RequestError for a file that would be placed outside.
     """
     return tuple({upload.target: upload for measured in items for upload in _files(measured)}.values())
 
@@ -324,7 +325,7 @@ def uploads(items: Iterable[Measured]) -> tuple[Upload, ...]:
 def _files(measured: Measured) -> Iterator[Upload]:
     base, item = digests.place(measured), measured.item
     if any(".." in member.parts for member in item.members):
-        raise RequestError(f"{item.path}: a list names files outside of its folder (with ..): they cannot be shipped")
+        raise RequestError(f"{item.path}: a list names files outside its folder (with ..), which cannot be sent")
     targets = [base / member for member in item.members] or [base]
     for target, size, sha256, path in zip(targets, measured.sizes, measured.digests, item.files, strict=True):
         yield Upload(target, size, sha256, source=path, role=item.role)

@@ -1,4 +1,4 @@
-"""Whether labels are classes of the net that is to learn them."""
+"""Checks that labels are within the classes of the net that is to learn them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,14 +15,15 @@ JUDGES = {
     "HingeLoss": "",
     "Accuracy": "accuracy_param",
 }
-"""The layers whose second bottom is a class, each with the block in which it takes an ignore_label."""
+"""The layers whose second bottom is a class label, each with the parameter block that may hold its ignore_label."""
 
 KEEPING = same_shape.TYPES | {"Pooling", "PoolingND"}
-"""The layers that leave the number of channels as it is."""
+"""The layers that do not change the number of channels."""
 
 
 def check(graph: Graph, label: str, places: Mapping[int, str]) -> None:
-    """`label` is the blob of the labels, `places` the labels and where each stands.
+    """Checks labels against the layers that take them as classes. `label` is the blob of the labels; `places` maps each
+    label to where it was found.
 
     Raises ManifestError, naming the place and the layer, for a label that a layer cannot take.
     """
@@ -43,7 +44,7 @@ def check(graph: Graph, label: str, places: Mapping[int, str]) -> None:
 
 
 def _channels(nodes: Sequence[Node], blob: str) -> int:
-    """How many channels a blob has, by the layer that makes it; 0 where that does not say."""
+    """Returns the number of channels of a blob according to the layer that produces it; 0 if that does not say."""
     for node in reversed(nodes):
         layer = node.config
         if blob not in layer.top:

@@ -1,4 +1,4 @@
-"""Sizes and sha256 digests of what is shipped. Digests of large files are kept, so that a database is read once."""
+"""Sizes and SHA-256 digests of uploads. Digests of large files are cached, so that a database is read only once."""
 
 import contextlib
 import hashlib
@@ -17,7 +17,7 @@ LARGE = 64 * 2**20
 
 @dataclass(frozen=True)
 class Measured:
-    """An item with the size and digest of each of its files, and one digest for all: the item's name on scratch."""
+    """An item with the size and digest of each of its files, and a digest of the whole, which names it on scratch."""
 
     item: Item
     sizes: tuple[int, ...]
@@ -30,15 +30,15 @@ class Measured:
 
 
 def measure(item: Item) -> Measured:
-    """Reads every file of the item. Raises ManifestError for one that cannot be read."""
+    """Reads every file of the item. Raises ManifestError for a file that cannot be read."""
     try:
         sizes = tuple(path.stat().st_size for path in item.files)
         digests = tuple(_digest(path) for path in item.files)
     except OSError as error:
         raise ManifestError(f"{item.role}: {error.filename}: {error.strerror}") from None
-    except ValueError:  # Python's word for a NUL in a name
+    except ValueError:  # raised by Python for a NUL in a name
         odd = next(path for path in item.files if "\0" in str(path))
-        raise ManifestError(f"{item.role}: {odd}: no file has a NUL in its name") from None
+        raise ManifestError(f"{item.role}: {odd}: a file name cannot contain NUL") from None
     if not item.members:
         return Measured(item, sizes, digests, digests[0])
     lines = "".join(f"{digest}  {name}\n" for digest, name in zip(digests, item.members, strict=True))
@@ -46,10 +46,11 @@ def measure(item: Item) -> Measured:
 
 
 def place(measured: Measured) -> PurePosixPath:
-    """Where an item lies below a cluster's scratch folder: by its digest, so that what is there is not sent again.
+    """Returns an item's place below a cluster's scratch folder. It follows from the digest, so that data already there
+    are not sent again.
 
-    What it is called here plays no part, or it would be missed there under another name. A file keeps its suffix, which
-    tells an HDF5 file from others.
+    The local name plays no part, or the same data would not be found under another name. A file keeps its suffix, by
+    which HDF5 files are recognised.
     """
     item = measured.item
     suffix = "" if item.members else item.path.suffix
@@ -57,7 +58,8 @@ def place(measured: Measured) -> PurePosixPath:
 
 
 def _digest(path: Path) -> str:
-    """Of a large file, as it was found before; it is read where that cannot be looked up or kept, as on a full disk."""
+    """Returns a file's digest, for a large file from the cache. If the cache cannot be read or written, say on a full
+    disk, the file is read."""
     status = path.stat()
     if status.st_size < LARGE:
         return file_sha256(path)

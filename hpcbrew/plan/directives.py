@@ -1,4 +1,4 @@
-"""The #PBS lines of a job: what it asks of the cluster, in the style that the site wants."""
+"""The #PBS lines of a job: what it requests of the cluster, in the style that the site wants."""
 
 from pathlib import PurePosixPath
 
@@ -17,9 +17,9 @@ def directives(
     mail: str | None = None,
     array: int = 0,
 ) -> list[str]:
-    """What follows `#PBS` on each line. `array`: the number of jobs, where it is an array.
+    """Returns what follows `#PBS` on each line. `array`: the number of jobs if it is an array.
 
-    -o is relative: qsub takes it from the folder that it is called in."""
+    The path for -o is relative: qsub takes it relative to the folder in which it is called."""
     lines = [f"-N {name}", *(f"-l {resource}" for resource in _resources(resources, cluster))]
     lines.append(f"-l walltime={clock(resources.walltime)}")
     lines += [f"-l {key}={value}" for key, value in cluster.resources.extra.items()]
@@ -37,10 +37,10 @@ def directives(
         lines += ["-m ae", f"-M {mail}"]
     if cluster.umask and cluster.scheduler == "pbs":
         lines.append(f"-W umask={cluster.umask}")
-    # PBS would run the script with the user's login shell; a job that is run again starts with a run folder in use.
-    # PBS takes no array that may not be run again.
+    # Without -S, PBS would run the script in the user's login shell. A job that PBS reran would start in a used run
+    # folder, hence -r n; but PBS accepts only rerunnable arrays.
     again = [f"{'-t' if torque else '-J'} 1-{array}", "-r y"] if array else ["-r n"]
-    # Without its index, the jobs of an array would write over one file.
+    # Without the index, the jobs of an array would overwrite each other's file.
     output = layout.point("^array_index^") if array and not torque else PurePosixPath()
     return [*lines, "-S /bin/bash", *again, "-j oe", f"-o {output / layout.SCHEDULER_LOG}"]
 
@@ -63,29 +63,30 @@ def _resources(resources: Resources, cluster: Cluster) -> list[str]:
 
 
 def _counts(cpus: int, gpus: int, cluster: Cluster) -> dict[str, str]:
-    """Cores and GPUs, as the site counts them; those that there are none of are left out."""
+    """Returns the counts of cores and GPUs under the site's names, without zeros."""
     return {name: str(n) for name, n in zip(cluster.resources.counts, (cpus, gpus), strict=True) if name and n}
 
 
 def _place(resources: Resources, cluster: Cluster) -> str | None:
-    """Left to itself, PBS puts several chunks onto one host where they fit. Those of single GPUs belong together."""
+    """Returns the `place` to request. By default PBS packs several chunks onto one host if they fit, which is wanted
+    for chunks of single GPUs but not for whole nodes."""
     if cluster.resources.place:
         return cluster.resources.place
     return "scatter" if resources.nodes > 1 and cluster.resources.chunk == "node" else None
 
 
 def hosts(resources: Resources, cluster: Cluster) -> int:
-    """On how many machines the chunks of `select` must lie, at the least."""
+    """Returns the least number of machines over which the chunks of `select` must be spread."""
     return resources.nodes if (_place(resources, cluster) or "").startswith("scatter") else 1
 
 
 def _share(resources: Resources, cluster: Cluster) -> int:
-    """How many chunks one node's resources are parted into."""
+    """Returns the number of chunks into which one node's resources are divided."""
     return resources.gpus if cluster.resources.chunk == "gpu" and resources.gpus else 1
 
 
 def chunk(resources: Resources, cluster: Cluster) -> dict[str, str]:
-    """What one chunk of `select` asks for."""
+    """Returns what one chunk of `select` requests."""
     share = _share(resources, cluster)
     parts = _counts(max(1, resources.cpus // share), resources.gpus // share, cluster)
     if resources.mem:

@@ -1,4 +1,5 @@
-"""The lists that data layers read: of images, pairs of them, windows, HDF5 files. Only paths in them matter here."""
+"""The lists that data layers read: of images, pairs of images, videos, windows, HDF5 files. Here only their paths
+matter."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,27 +11,28 @@ from engine.proto import frame_names, paths
 from hpcbrew.errors import ManifestError
 
 LONGEST = 2**16
-"""Characters of a line that are read where one is asked for."""
+"""The most characters read of a single line."""
 
 MOST_FRAMES = 10**6
-"""Frames of a video that a list may tell of: ten hours of it."""
+"""The most frames that a list may give for one video: ten hours."""
 
 
 def read_hdf5(path: Path, asked: str) -> list[str]:
-    """The paths in an HDF5Data layer's list, one or several a line."""
+    """Reads the paths in an HDF5Data layer's list, one or several per line."""
     return _some([name for line in _lines(path, asked) for name in paths.listed(line, path)], path, asked)
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A list of images: names, and beside each its label and its line, which both are empty where none has a label."""
+    """A list of images: names, and parallel to them labels and line numbers, both of which are empty for a list without
+    labels."""
 
     names: list[str]
     labels: list[int] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
 
     def first_lines(self) -> dict[int, int]:
-        """Each label that there is, with the number of the line that has it first."""
+        """Returns each label with the number of the first line that has it."""
         found: dict[int, int] = {}
         for label, line in zip(self.labels, self.lines, strict=True):
             found.setdefault(label, line)
@@ -38,10 +40,11 @@ class Listed:
 
 
 def read_images(path: Path, asked: str, num_labels: int = 0) -> Listed:
-    """An ImageData layer's list: `NAME LABEL`, where NAME may hold spaces; all without a label, or none.
+    """Reads an ImageData layer's list: `NAME LABEL`, where NAME may contain spaces; either all lines have a label or
+    none has.
 
-    With `num_labels` it is `NAME NUMBER … NUMBER`, so many numbers, which are no classes. Raises
-    ManifestError, as the other readers of lists do, which name who `asked` for it.
+    With `num_labels`, lines are `NAME NUMBER … NUMBER`, with that many numbers, which are not classes. Raises
+    ManifestError, like the other readers of lists; the message names the field (`asked`) that names the list.
     """
     lines = [(number, line.strip()) for number, line in enumerate(_lines(path, asked), 1) if line.strip()]
     if num_labels:
@@ -61,21 +64,22 @@ def read_images(path: Path, asked: str, num_labels: int = 0) -> Listed:
 
 
 def first_image(path: Path, num_labels: int = 0) -> str:
-    """The first name of an ImageData layer's list, however long that is. Raises OSError and UnicodeDecodeError."""
+    """Returns the first name in an ImageData layer's list, without reading the whole list. Raises OSError and
+    UnicodeDecodeError."""
     with regular_file.opened(path) as (descriptor, _), open(descriptor, encoding="utf-8", closefd=False) as file:
         line = file.readline(LONGEST).strip()
     return line.rsplit(None, max(1, num_labels))[0] if " " in line else line
 
 
 def has_pairs(layer: pb.LayerParameter) -> bool:
-    """Whether each line of a layer's list names a picture and that of its places' labels."""
+    """Whether each line of a layer's list names a picture and a second one with its per-pixel labels."""
     p = layer.image_data_param
     always = layer.type in ("DenseImageData", "ImageLabelmapData")
     return always or (layer.type == "ImageSegData" and p.label_type == p.PIXEL)
 
 
 def read_pairs(path: Path, asked: str) -> list[str]:
-    """Both names of each line in such a layer's list, a picture and its labels: `NAME LABELS`. Raises
+    """Reads both names of each line in such a layer's list, a picture and its labels: `NAME LABELS`. Raises
     ManifestError."""
     lines = [(number, line.strip().rsplit(None, 1)) for number, line in enumerate(_lines(path, asked), 1)]
     for number, names in lines:
@@ -87,7 +91,7 @@ def read_pairs(path: Path, asked: str) -> list[str]:
 
 
 def read_videos(path: Path, param: pb.VideoDataParameter, asked: str) -> list[str]:
-    """The frames of the videos in a VideoData layer's list, `FOLDER FRAMES LABEL` a line. Raises
+    """Returns the frames of the videos in a VideoData layer's list, with lines `FOLDER FRAMES LABEL`. Raises
     ManifestError."""
     names = []
     for number, line in enumerate(_lines(path, asked), 1):
@@ -103,7 +107,7 @@ def read_videos(path: Path, param: pb.VideoDataParameter, asked: str) -> list[st
 
 
 def read_windows(path: Path, asked: str) -> list[str]:
-    """The names in a list of windows: the word behind each `# INDEX`, in the same line or the next."""
+    """Reads the names in a list of windows: the word after each `# INDEX`, on the same line or the next."""
     lines = _lines(path, asked)
     begins = (i for i, line in enumerate(lines) if line.startswith("#"))
     return _some([name for i in begins for name in " ".join(lines[i : i + 2]).split()[2:3]], path, asked)
@@ -112,20 +116,20 @@ def read_windows(path: Path, asked: str) -> list[str]:
 def root_and_members(
     root_folder: str, names: Iterable[str], listing: Path, prototxt: Path, asked: str
 ) -> tuple[Path, tuple[PurePosixPath, ...]]:
-    """The folder that the names are below, and the names from there, each once.
+    """Returns the folder that contains the names, and the names relative to it, each once.
 
-    Caffe joins root_folder and name as they stand. Absolute names without a root folder are taken from `/`; relative
-    ones are looked for from the current directory, as in Caffe, and then from the folder of who names them: the
-    `prototxt`, where there is a root folder, and else the list. Raises ManifestError.
+    Caffe concatenates root_folder and name as they are. Absolute names without a root folder are taken relative to `/`.
+    Relative names are looked up first in the current directory, as in Caffe, and then beside the file that names them:
+    the `prototxt` if there is a root folder, and otherwise the list. Raises ManifestError.
     """
     unique = list(dict.fromkeys(names))
     absolute = [name.startswith("/") for name in unique]
     if root_folder and not root_folder.endswith("/") and not all(absolute):
-        raise ManifestError(f"{asked}: root_folder {root_folder!r} is joined to each name as it stands: end it with /")
+        raise ManifestError(f"{asked}: root_folder {root_folder!r} is put before each name as it is: end it with /")
     if not root_folder and any(absolute):
         if not all(absolute):
             odd = unique[absolute.index(False)]
-            raise ManifestError(f"{asked}: {listing} lists absolute paths, and {odd!r}; give it one kind or the other")
+            raise ManifestError(f"{asked}: {listing} lists absolute paths, but also {odd!r}: use one kind or the other")
         return Path("/"), tuple(PurePosixPath(name).relative_to("/") for name in unique)
     members = tuple(PurePosixPath(name.lstrip("/")) for name in unique)
     here = Path.cwd() / root_folder

@@ -1,4 +1,4 @@
-"""What this machine has to compute with."""
+"""The cores, GPUs and memory of this machine."""
 
 import subprocess
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from engine.host import cpu_count, memory
 
 @dataclass(frozen=True)
 class Machine:
-    """Cores that this process may use, NVIDIA GPUs, and bytes of memory that it may have (None: any)."""
+    """Cores that this process may use, NVIDIA GPUs, and bytes of memory that it may use (None: no limit)."""
 
     cpus: int
     gpus: int
@@ -17,7 +17,8 @@ class Machine:
 
 
 def here() -> Machine:
-    """This machine. GPUs are counted by their device files, and by nvidia-smi where there are none (as under WSL)."""
+    """Looks at this machine. GPUs are counted by their device files, or by nvidia-smi if there are none (as under
+    WSL)."""
     return Machine(cpu_count.usable(), _device_files() or _nvidia_smi(), memory.limit())
 
 

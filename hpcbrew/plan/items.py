@@ -1,4 +1,4 @@
-"""What a job takes along, piece by piece: files and databases that are there, and the fields that name them."""
+"""The files and databases that a job needs, one item each, and the fields that name them."""
 
 import os
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ from hpcbrew.errors import ManifestError
 
 @dataclass(frozen=True)
 class Item:
-    """Something that is shipped, or used where it lies: a file, or a folder of which only `members` are meant.
+    """Something that is uploaded or used in place: a file, or the `members` of a folder.
 
-    `path` is absolute. `members` are relative to it; for a single file they are empty. `there`: this machine has not
-    got it, and the cluster is to have it at this path; `members` are then what shows that it does.
+    `path` is absolute. `members` are relative to it, and empty for a single file. `there`: this machine does not have
+    it, and the cluster is expected to have it at this path; `members` are then the files that prove it.
     """
 
     role: str
@@ -30,7 +30,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Reference:
-    """A field of one of the definitions that names an item: where to write the item's new place."""
+    """A field in one of the definitions that names an item, to be rewritten with the item's new place."""
 
     definition: str
     field: tuple[str | int, ...]
@@ -38,7 +38,7 @@ class Reference:
 
 
 def exists(path: Path, asked: str) -> bool:
-    """Raises ManifestError for a name that no file can have, as one of more than 255 bytes."""
+    """Whether the path exists. Raises ManifestError for an impossible name, such as one of more than 255 bytes."""
     try:
         return path.exists()
     except OSError as error:
@@ -46,24 +46,25 @@ def exists(path: Path, asked: str) -> bool:
 
 
 def file(role: str, path: Path, asked: str, named_in: Path, *, remote: bool = False) -> Item:
-    """`remote`: the job runs on another machine, which may have a file of an absolute path that is not here.
+    """Returns a file as an item. `remote`: the job runs on another machine, which may have a file at an absolute path
+    where there is none here.
 
-    Raises ManifestError for what cannot be read, or is no file.
+    Raises ManifestError for what cannot be read or is not a file.
     """
     if not exists(path, asked):
         if remote and path.is_absolute():
             return Item(role, path, there=True)
         raise ManifestError(f"{asked}: no {role} at {path}{_looked(path, named_in, remote)}")
     if not path.is_file():
-        raise ManifestError(f"{asked}: {path} is no file, and a {role} is one")
+        raise ManifestError(f"{asked}: {path} is not a file, but a {role} must be one")
     if not os.access(path, os.R_OK):
-        raise ManifestError(f"{asked}: {path} may not be read: see its permissions")
+        raise ManifestError(f"{asked}: {path} cannot be read: check its permissions")
     return Item(role, path.absolute())
 
 
 def database(path: Path, backend: int, asked: str, named_in: Path, *, remote: bool = False) -> Item:
-    """An LMDB is data.mdb in its folder; a LevelDB is a folder with a CURRENT and all that lies beside it. `remote`: as
-    for `file`. Raises ManifestError for what is none."""
+    """Returns a database as an item. An LMDB is data.mdb in its folder; a LevelDB is a folder with a CURRENT and the
+    files beside it. `remote`: as for `file`. Raises ManifestError for anything else."""
     kind, mark = ("LMDB", "data.mdb") if backend == pb.DataParameter.LMDB else ("LevelDB", "CURRENT")
     if not exists(path, asked):
         if remote and path.is_absolute():
@@ -71,10 +72,10 @@ def database(path: Path, backend: int, asked: str, named_in: Path, *, remote: bo
         raise ManifestError(f"{asked}: no {kind} at {path}{_looked(path, named_in, remote)}")
     if not (path / mark).is_file():
         other = {"data.mdb": "CURRENT", "CURRENT": "data.mdb"}[mark]
-        hint = " (the other kind of database lies there: set data_param.backend)" if (path / other).is_file() else ""
-        raise ManifestError(f"{asked}: {path} is no {kind}: it holds no file {mark}{hint}")
+        hint = " (it is the other kind of database: set data_param.backend)" if (path / other).is_file() else ""
+        raise ManifestError(f"{asked}: {path} is not a {kind}: it contains no file {mark}{hint}")
     if (path / mark).stat().st_size == 0:
-        raise ManifestError(f"{asked}: {path / mark} is empty: make the database again")
+        raise ManifestError(f"{asked}: {path / mark} is empty: create the database again")
     if mark == "data.mdb":
         return Item("database", path.absolute(), (PurePosixPath(mark),))
     names = sorted(p.name for p in path.iterdir() if p.is_file() and p.name not in ("LOCK", "LOG", "LOG.old"))
@@ -82,13 +83,14 @@ def database(path: Path, backend: int, asked: str, named_in: Path, *, remote: bo
 
 
 def images(root: Path, members: tuple[PurePosixPath, ...], listing: Path, asked: str, *, remote: bool = False) -> Item:
-    """The pictures of a list. Caffe joins root_folder and each name as they stand; so a root of `/` serves lists of
-    absolute paths. `remote`: as for `file`, by the first of them. Raises ManifestError where that is not there."""
+    """Returns the pictures of a list as an item. Caffe concatenates root_folder and each name, so a root of `/` serves
+    lists of absolute paths. `remote`: as for `file`, judged by the first picture. Raises ManifestError if that one is
+    missing."""
     if exists(root / members[0], asked):
         return Item("images", root, members)
     if remote:
         return Item("images", root, members[:1], there=True)
-    raise ManifestError(f"{asked}: {listing} lists {members[0]}, and {root / members[0]} is not there")
+    raise ManifestError(f"{asked}: {listing} lists {members[0]}, but {root / members[0]} does not exist")
 
 
 def _looked(path: Path, named_in: Path, remote: bool) -> str:
@@ -96,12 +98,12 @@ def _looked(path: Path, named_in: Path, remote: bool) -> str:
     beside = named_in.parent / path.name
     if path.name and beside.exists():
         return f"{looked}. {beside} has that name: write {path.name}"
-    there = "; what the cluster has already is named by its whole path there" if remote else ""
-    return f"{looked}. Make or fetch it first, or correct the path{there}"
+    there = "; if the cluster has it already, give its absolute path there" if remote else ""
+    return f"{looked}. Create or download it first, or correct the path{there}"
 
 
 def with_siblings(state: Item) -> Item:
-    """A solver state with its model, and whatever else bears its name up to the suffix. Raises ManifestError."""
+    """Adds to a solver state its model and all other files with its name up to the suffix. Raises ManifestError."""
     stem = state.path.name.removesuffix(".h5").removesuffix(".solverstate")
     members = tuple(PurePosixPath(p.name) for p in _siblings(state.path.parent, stem))
     if not any(".caffemodel" in m.name for m in members):

@@ -1,4 +1,4 @@
-"""What a job is called where the user gives it no name."""
+"""The name of a job, made up if the user gives none."""
 
 import re
 from pathlib import Path
@@ -30,19 +30,20 @@ SAYS_NOTHING = frozenset(
         *("train", "trainval", "train_val", "training", "val", "untitled", "unnamed", "my", "the", "main"),
     }
 )
-"""Words that tell no net from another."""
+"""Words that do not distinguish one net from another."""
 
 
 def job_name(request: JobRequest, manifest: Manifest, cluster: Cluster) -> str:
-    """The job's name: as asked, or else made of the net's name and the solver's file; of `request.taken` it is none.
+    """Returns the job's name: the requested one, or one made from the net's name and the solver's file name that is not
+    in `request.taken`.
 
-    Raises RequestError for one that the scheduler does not take.
+    Raises RequestError for a name that the scheduler does not accept.
     """
     if request.name is not None:
         if not NAME.fullmatch(request.name) or len(request.name) > cluster.name_length:
             raise RequestError(
-                f"--name {request.name!r}: a job's name starts with a letter, has only letters, digits and _ . + -, "
-                f"and has at most {cluster.name_length} characters on {cluster.name}"
+                f"--name {request.name!r}: a job name must start with a letter, contain only letters, digits and "
+                f"_ . + -, and on {cluster.name} have at most {cluster.name_length} characters"
             )
         return request.name
     nets = [message.name for key, message in manifest.definitions.items() if key != layout.SOLVER and message.name]  # type: ignore[union-attr]
@@ -53,8 +54,8 @@ def job_name(request: JobRequest, manifest: Manifest, cluster: Cluster) -> str:
 
 
 def told_apart(net: str, solver: Path) -> str:
-    """The net's name, and what the solver's file name says beyond it: `lenet-full` for `solver_full.prototxt`. A net
-    whose name says nothing has its folder's, as `net` of `cats/solver.prototxt`."""
+    """Returns the net's name and what the solver's file name adds to it: `lenet-full` for `solver_full.prototxt`. If
+    the net's name says nothing, such as `net`, its folder's name is used: `cats` for `cats/solver.prototxt`."""
     named = net if _clean(net) not in SAYS_NOTHING else solver.parent.name
     base = _clean(named if _clean(named) not in SAYS_NOTHING else "")
     further = [w for w in re.split(r"[^a-z0-9.]+", solver.stem.lower()) if w not in SAYS_NOTHING and w not in base]
@@ -66,7 +67,7 @@ def _clean(name: str) -> str:
 
 
 def _free(name: str, taken: frozenset[str], longest: int) -> str:
-    """The name, with a number behind it where another job has it: `lenet-2`."""
+    """Returns the name, with a number appended if another job has it: `lenet-2`."""
     number, free = 1, name
     while free in taken:
         number += 1

@@ -1,4 +1,4 @@
-"""Which blobs an iteration keeps until the gradient has gone by, as XLA plans it: told from the graph."""
+"""Predicts from the graph which blobs XLA keeps from the forward pass for the backward pass."""
 
 from math import prod
 
@@ -8,18 +8,18 @@ from engine.graph.graph import Graph, Node, Value
 from engine.proto import caffe_pb2 as pb
 
 VIEWS = frozenset({"Split", "Flatten", "Reshape"})
-"""Layers whose tops are their bottoms."""
+"""Layers whose tops are views of their bottoms."""
 
 LINEAR = frozenset({"Concat", "Slice", "Dropout"})
-"""Layers whose gradient needs no blob; a mask of Dropout takes little."""
+"""Layers whose gradient needs no blob; Dropout's mask takes little memory."""
 
 BY_TOP = frozenset({"ReLU", "Sigmoid", "TanH"})
-"""Layers whose gradient follows from their top."""
+"""Layers whose gradient is computed from their top."""
 
 
 def on_cpu(graph: Graph, sizes: Sizes) -> list[int]:
-    """Values of each. A CPU keeps every blob, of those computed in place the last version, and what BatchNorm
-    normalises."""
+    """Returns the number of values in each kept blob. A CPU keeps every blob; of blobs computed in place, it keeps the
+    last version and what BatchNorm normalises."""
     return [
         prod(sizes.blobs[v])
         for node in graph.nodes
@@ -29,8 +29,9 @@ def on_cpu(graph: Graph, sizes: Sizes) -> list[int]:
 
 
 def on_gpu(graph: Graph, sizes: Sizes) -> list[int]:
-    """Values of each. A GPU keeps what gradients are computed from: cheap layers between are computed once more."""
-    behind: dict[Value, Value] = {}  # what views show
+    """Returns the number of values in each kept blob. A GPU keeps what gradients are computed from, and recomputes the
+    cheap layers in between."""
+    behind: dict[Value, Value] = {}  # view → the blob it shows
     normalised: set[Value] = set()
     kept: dict[Value, int] = {}
     for node in graph.nodes:
@@ -47,7 +48,8 @@ def on_gpu(graph: Graph, sizes: Sizes) -> list[int]:
 
 
 def of_products(graph: Graph, sizes: Sizes) -> list[int]:
-    """Values of each. With `-recompute` a GPU keeps what sources and layers with weights make."""
+    """Returns the number of values in each kept blob. With `-recompute`, a GPU keeps only the tops of data layers and
+    of layers with weights."""
     return [
         prod(sizes.blobs[v])
         for node in graph.nodes
@@ -57,7 +59,7 @@ def of_products(graph: Graph, sizes: Sizes) -> list[int]:
 
 
 def _wanted(node: Node, bottoms: list[Value], sizes: Sizes, normalised: set[Value]) -> list[Value]:
-    """What the gradient of a layer is computed from."""
+    """Returns the blobs from which a layer's gradient is computed."""
     kind = node.config.type
     if not node.bottoms or kind in BY_TOP:
         return [*node.tops]
@@ -73,5 +75,5 @@ def _wanted(node: Node, bottoms: list[Value], sizes: Sizes, normalised: set[Valu
 
 
 def _has_weights(node: Node, sizes: Sizes) -> bool:
-    """Whether it has parameters other than numbers of a channel."""
+    """Whether the layer has parameters other than one number per channel."""
     return any(len(shape) > 1 for _, shape in sizes.params.get(node.name, ()))

@@ -1,5 +1,5 @@
-"""What the files of a list come to in its layer: some are no pictures, or of sizes that do not fit. The engine would
-find it too, once the job has waited for its turn."""
+"""Checks the files of a list for its layer: some may not be pictures, or their sizes may not fit. The engine would find
+that too, but only after the job has waited in the queue."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
@@ -11,12 +11,12 @@ from hpcbrew.plan.picture_fit import PictureFit
 from hpcbrew.plan.picture_header import Header, NoPicture
 
 MOST = 2000
-"""Pictures whose files are looked at, evenly spread over a list."""
+"""The most pictures whose files are checked, evenly spread over a list."""
 
 
 def check_files(root: Path, members: Sequence[PurePosixPath], layer: pb.LayerParameter, asked: str) -> None:
-    """Looks at the files of a list, of a long one at some. Raises ManifestError for one that is not there, that is no
-    picture, or whose size does not fit the layer or the pictures before it."""
+    """Checks the files of a list, or a sample of a long list. Raises ManifestError for a file that does not exist, is
+    not a picture, or has a size that does not fit the layer or the pictures before it."""
     step = max(1, -(-len(members) // MOST))
     chosen = dict.fromkeys([*members[::step], members[-1]])
     fits = PictureFit(layer, asked)
@@ -27,7 +27,7 @@ def check_files(root: Path, members: Sequence[PurePosixPath], layer: pb.LayerPar
 
 
 def headers(paths: Iterable[Path]) -> Iterable[tuple[Path, Header | NoPicture]]:
-    """What each file's first bytes say."""
+    """Yields each file with its header, read from its first bytes."""
     for path in paths:
         try:
             yield path, picture_header.read(path)

@@ -1,4 +1,4 @@
-"""Manifest: what a solver needs. Its nets, and the databases, lists, means and weights that they name."""
+"""Manifest: everything a solver needs, that is, its nets and the databases, lists, means and weights they name."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ from hpcbrew.plan import (
 )
 from hpcbrew.plan.items import Item, Reference
 
-# Where a layer names something that must be there, and what that is.
+# The fields in which a layer names something that must exist, and what that is.
 INPUTS = {
     ("data_param", "source"): "database",
     ("transform_param", "mean_file"): "mean",
@@ -44,19 +44,20 @@ INPUTS = {
     ("detection_output_param.save_output_param", "label_map_file"): "label map",
     ("detection_output_param.save_output_param", "name_size_file"): "list of sizes",
 }
-# Published nets name such files of their authors' machines: the engine does without those that are not there.
+# Published nets name such files on their authors' machines: the engine does without those that do not exist.
 MAY_LACK = "detection_output_param.save_output_param"
-# A list names further files. Its folder of images is a field beside it.
+# Lists that name further files, relative to the field root_folder beside them.
 ROOT_FOLDER = {"list of images", "list of pairs", "list of videos", "list of windows"}
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a job takes along. `definitions` are by their names in the run folder; `lists` are HDF5 lists, by item.
+    """Everything a job needs. `definitions`: by their names in the run folder. `hdf5`: for each list of HDF5 files, the
+    files it names.
 
-    `modules`: the sources of Python layers, by their places in the run folder. `trained`: the net in phase TRAIN, and
-    `sizes` what is known of its blobs and parameters. `unknown`: what the cluster would have
-    to have, and nobody has asked it, in words. `warnings`: what is allowed and is hardly meant.
+    `modules`: the sources of Python layers, by their places in the run folder. `trained`: the net in phase TRAIN;
+    `sizes`: what is known of its blobs and parameters. `unknown`: sentences on what the cluster would need to have,
+    which has not been checked. `warnings`: about what is valid but probably not meant.
     """
 
     solver_path: Path
@@ -80,14 +81,14 @@ class Manifest:
 
     @property
     def items(self) -> tuple[Item, ...]:
-        """Everything but the definitions and the HDF5 lists (which are rewritten with them), each once."""
+        """Everything except the definitions and the HDF5 lists (which are rewritten with them), each once."""
         named = [r.item for r in self.references if r.item.path not in self.hdf5]
         listed = [item for items in self.hdf5.values() for item in items]
         resume = [self.resume] if self.resume else []
         return tuple(dict.fromkeys([*named, *listed, *self.extra, *self.weights, *resume]))
 
     def texts(self, place: Callable[[Item], str]) -> dict[str, str]:
-        """The definitions as they go into the run folder, each item named by its `place` there."""
+        """Returns the definitions for the run folder, with each item named by its `place` there."""
         rewritten = {name: type(message)() for name, message in self.definitions.items()}
         for name, message in rewritten.items():
             message.CopyFrom(self.definitions[name])  # type: ignore[arg-type]
@@ -107,17 +108,17 @@ class Manifest:
 
 
 def collect(request: JobRequest, *, remote: bool = False) -> Manifest:
-    """Reads the solver and its nets, and finds every file that they need. `remote`: the job runs on another machine;
-    what is named by an absolute path and is not here is to be there.
+    """Reads the solver and its nets, and finds every file that they need. `remote`: the job runs on another machine,
+    which is expected to have what is named by an absolute path and does not exist here.
 
     Raises PrototxtError, SolverError and NetError (engine.errors) for definitions that cannot be used, ManifestError
-    for a file that is missing, RequestError for an override that a solver does not take.
+    for a missing file, RequestError for an override that a solver does not accept.
     """
     return _Collector(request, remote).collect()
 
 
 class _Collector:
-    """The walk from the solver outwards."""
+    """Walks from the solver to everything that it needs."""
 
     def __init__(self, request: JobRequest, remote: bool) -> None:
         self.request, self.remote = request, remote
@@ -172,7 +173,7 @@ class _Collector:
         return items.file(role, path, asked, named_in, remote=self.remote)
 
     def _solver_weights(self) -> None:
-        """The models that the solver names, several in one entry by commas: each gets an entry of its own."""
+        """Collects the models that the solver names. Each gets an entry of its own, also where commas join several."""
         written = [(part.strip(), entry) for entry in self.solver.weights for part in entry.split(",")]
         self.solver.weights[:] = [name for name, _ in written]
         for index, (name, entry) in enumerate(written):
@@ -181,7 +182,7 @@ class _Collector:
             self.references.append(Reference(layout.SOLVER, ("weights", index), item))
 
     def _check_weights(self, path: Path) -> None:
-        """Raises ManifestError for a model whose arrays the net cannot take. HDF5's are left to the engine."""
+        """Raises ManifestError for a model whose arrays do not fit the net. HDF5 models are left to the engine."""
         try:
             found = model_shapes.read(path) or {}
         except PrototxtError as error:
@@ -205,7 +206,7 @@ class _Collector:
             self._net(("test_net", index), tests)
 
     def _net(self, field: tuple[str | int, ...], states: list[pb.NetState]) -> None:
-        """A net that the solver holds inline or names by path, in the states that it will be run in."""
+        """Collects from a net, which the solver holds inline or names by path, in the states in which it will run."""
         value = self.solver
         for step in field:
             value = getattr(value, step) if isinstance(step, str) else value[step]  # type: ignore[index]
@@ -227,8 +228,8 @@ class _Collector:
     def _note_passed_over(self, name: str, named_in: Path) -> None:
         if other := paths.passed_over(name, named_in):
             self.warnings.append(
-                f"{named_in}: {name} is in {Path.cwd()} and beside it: the one in {Path.cwd()} is taken, as Caffe "
-                f"does, and not {other}"
+                f"{named_in}: {name} is both in {Path.cwd()} and beside this file: the one in {Path.cwd()} is used, as "
+                f"in Caffe, and not {other}"
             )
 
     def _free_name(self, name: str) -> str:
@@ -255,7 +256,7 @@ class _Collector:
             merged = pb.NetState()
             merged.CopyFrom(net.state)
             merged.MergeFrom(state)
-            # What cannot be built is refused now, not on the cluster.
+            # Refuses here, not on the cluster, what cannot be built.
             graph = build_graph(net, merged, shown)
             known_layers.check(graph)
             graphs.append(graph)
@@ -277,8 +278,8 @@ class _Collector:
             self._size(graph, named_in)
 
     def _size(self, graph: Graph, named_in: Path) -> None:
-        """Raises LayerError where layers do not fit together. The sizes of the first net, which is trained, are kept:
-        one that tests may be in phase TRAIN too."""
+        """Raises LayerError if layers do not fit together. Keeps the sizes of the first net only, which is the trained
+        one: a test net may be in phase TRAIN too."""
         sources = {node.name: batch_shapes.tops(node, named_in) for node in graph.nodes if not node.bottoms}
         known = {name: shapes for name, shapes in sources.items() if shapes is not None}
         sizes = blob_shapes.sizes(graph, known)
@@ -338,7 +339,8 @@ class _Collector:
                     listed_pictures.check_files(images.path, images.members, layer, asked)
 
     def _names(self, role: str, layer: pb.LayerParameter, path: Path, found: Path, asked: str) -> list[str]:
-        """The pictures that a list names, as its layer reads it; the labels of one of `path` are kept."""
+        """Returns the files that a list names, read as its layer reads it. Keeps the labels of a list of images, by
+        `path`."""
         if role == "list of windows":
             return file_lists.read_windows(found, asked)
         if role == "list of videos":
@@ -350,7 +352,8 @@ class _Collector:
         return listed.names
 
     def _module(self, layer: pb.LayerParameter, origin: Origin, named_in: Path) -> None:
-        """The engine finds a module in the run folder; what the module opens itself is known to nobody but its user."""
+        """Adds a Python layer's module, which the engine will find in the run folder. Only the user knows which files
+        the module opens itself."""
         name, places = layer.python_param.module, python_modules.folders(named_in)
         shown = f'layer "{layer.name}" ({layer.type})'
         found = python_modules.sources(name, places, f"{origin}{shown}: module {name}")
@@ -358,9 +361,9 @@ class _Collector:
         if not found:
             looked = ", ".join(map(str, places))
             self.unknown.append(
-                f'whether the cluster has the module "{name}" of {shown}: it is not in {looked}, and is not shipped'
+                f'whether the cluster has the module "{name}" of {shown}: it is not in {looked}, and is not sent'
             )
-        self.unknown.append(f"which files {shown} opens itself: they are not shipped")
+        self.unknown.append(f"which files {shown} opens itself: they are not sent")
 
 
 def _state(phase: int, given: pb.NetState) -> pb.NetState:
@@ -370,13 +373,13 @@ def _state(phase: int, given: pb.NetState) -> pb.NetState:
 
 
 def _prefix(solver: pb.SolverParameter, path: Path) -> str:
-    """The file name part of snapshot_prefix. In Caffe, a folder alone stands for the solver's own name in it."""
+    """Returns the file name part of snapshot_prefix. As in Caffe, if it is a folder, the solver's file name is used."""
     name = "" if solver.snapshot_prefix.endswith("/") else Path(solver.snapshot_prefix).name
     return name or path.stem
 
 
 def _part(message: Any, way: str) -> Any:
-    """A block inside a message, by its dotted name."""
+    """Returns a block inside a message by its dotted name."""
     for step in way.split("."):
         message = getattr(message, step)
     return message

@@ -1,7 +1,7 @@
 """Hands a script to the scheduler exactly once, however often the connection breaks and the command is repeated.
 
-Whoever makes the folder for snapshots calls qsub; the id is on scratch before anyone reads it. A repeated command finds
-the id there, or that another is at it, or, where qsub refused, asks anew.
+Whichever attempt creates the folder for snapshots calls qsub, and writes the id to scratch before anyone reads it. A
+repeated command finds that id, or finds that another attempt is at work, or, if qsub refused, submits again.
 """
 
 import shlex
@@ -11,21 +11,21 @@ from hpcbrew import layout
 from hpcbrew.schedulers.pbs import KILLED
 
 BEGUN = "begun"
-"""The answer where an earlier attempt has gone to qsub, and its id is not there yet."""
+"""Printed if an earlier attempt has called qsub and its id is not there yet."""
 
 NO_FOLDER = "no folder"
-"""The answer where the run folder cannot be written to, as on a full disk: qsub was not called."""
+"""Printed if the run folder cannot be written to, as on a full disk; qsub was not called."""
 
 ID_LINE = r"[0-9]+(\[[0-9]*\])?\.[A-Za-z0-9_.-]*[A-Za-z][A-Za-z0-9_.-]*"
-"""For grep: a line that is an id with the server's name, wherever a site's qsub prints it among other things."""
+"""A pattern for grep: a line that is a job id with the server's name; a site's qsub may print other lines around it."""
 
 
 def command(qsub: Sequence[str]) -> tuple[str, ...]:
-    """To be run in the run folder as often as needed: prints the id, and what else qsub said; or `BEGUN`; or ends as a
-    refusing qsub does.
+    """Returns the command to run in the run folder, as often as needed. It prints the id, or what qsub said if no id is
+    found in it; or `BEGUN` or `NO_FOLDER`; or fails as the refusing qsub did.
 
-    Only an id is written down as one. A qsub that fails after it has printed an id has submitted the job; one that was
-    killed may have.
+    Only a line that is an id is recorded as one. A qsub that fails after printing an id has submitted the job; one that
+    was killed may have.
     """
     snapshots = layout.SNAPSHOTS
     script = (
@@ -35,7 +35,7 @@ def command(qsub: Sequence[str]) -> tuple[str, ...]:
         f"said=$({shlex.join(qsub)}); status=$?; "
         f"id=$(printf '%s\\n' \"$said\" | tr -d '\\r' | sed 's/^[[:blank:]]*//;s/[[:blank:]]*$//' | "
         f"grep -xE '{ID_LINE}' | sort -u); "
-        # Two ids are none: nobody can tell which is this job's.
+        # Two ids count as none, since it is unknown which is this job's.
         f"[ $(printf '%s\\n' \"$id\" | wc -l) -eq 1 ] || id=; "
         f'[ -z "$id" ] || printf "%s\\n" "$id" >{layout.ID}; '
         f'if [ -n "$id" ]; then printf "%s\\n" "$id"; '

@@ -1,4 +1,4 @@
-"""`--set KEY=VALUE`: a solver's field, set from the command line."""
+"""`--set KEY=VALUE`: sets a solver field from the command line."""
 
 import json
 import re
@@ -14,7 +14,7 @@ _FIELDS = pb.SolverParameter.DESCRIPTOR.fields_by_name
 
 
 def split(assignment: str) -> tuple[str, str]:
-    """`KEY=VALUE` in two. Raises RequestError where there is no `=` or nothing before it."""
+    """Splits `KEY=VALUE` in two. Raises RequestError if there is no `=` or nothing before it."""
     key, sign, value = assignment.partition("=")
     if not sign or not key.strip():
         raise RequestError(f"--set {assignment}: write KEY=VALUE, as in --set base_lr=0.001")
@@ -22,7 +22,7 @@ def split(assignment: str) -> tuple[str, str]:
 
 
 def apply(solver: pb.SolverParameter, assignments: Iterable[tuple[str, str]]) -> pb.SolverParameter:
-    """A copy of `solver` with each field set in turn; a repeated field takes values parted by commas.
+    """Returns a copy of `solver` with each field set in turn; a repeated field takes values separated by commas.
 
     Raises RequestError naming the key, the value and what is allowed.
     """
@@ -37,7 +37,8 @@ def apply(solver: pb.SolverParameter, assignments: Iterable[tuple[str, str]]) ->
         values = value.split(",") if field.is_repeated else [value]
         if "," in value and not field.is_repeated and field.cpp_type != field.CPPTYPE_STRING:
             raise RequestError(
-                f"--set {key}={value}: {key} has one value. hpcbrew sweep SOLVER --set {key}={value} trains with each"
+                f"--set {key}={value}: {key} takes a single value. To train with each of these: hpcbrew sweep SOLVER "
+                f"--set {key}={value}"
             )
         if field.cpp_type == field.CPPTYPE_STRING:
             values = [json.dumps(v, ensure_ascii=False) for v in values]
@@ -46,7 +47,7 @@ def apply(solver: pb.SolverParameter, assignments: Iterable[tuple[str, str]]) ->
         except PrototxtError as error:
             raise RequestError(re.sub(r"^(.*?):\d+(?=: )", r"\1", str(error), count=1, flags=re.DOTALL)) from None
         if message.ListFields()[1:]:
-            raise RequestError(f"--set {key}={value}: that sets more than {key}")
+            raise RequestError(f"--set {key}={value}: this sets more than {key}")
         changed.ClearField(key)
         changed.MergeFrom(message)
     return changed

@@ -1,4 +1,4 @@
-"""Layers from outside of the tree: which of their modules a job takes along, and what these import."""
+"""Layers from outside the tree: which of their modules a job needs, and what these import."""
 
 from collections.abc import Iterable, Iterator
 
@@ -10,9 +10,9 @@ from hpcbrew.plan import python_modules
 
 
 def used(definitions: Iterable[pb.SolverParameter | pb.NetParameter]) -> tuple[LayerModule, ...]:
-    """The modules that the user has named, and of those that packages name the ones whose types the nets have.
+    """Returns the modules named by the user, and those named by installed packages whose layer types the nets use.
 
-    Raises EngineError for one that cannot be read.
+    Raises EngineError for a module that cannot be read.
     """
     types = {layer.type for definition in definitions for net in _nets(definition) for layer in net.layer}
     modules = layer_modules.modules()
@@ -20,16 +20,17 @@ def used(definitions: Iterable[pb.SolverParameter | pb.NetParameter]) -> tuple[L
 
 
 def sources(modules: Iterable[LayerModule]) -> dict[str, str]:
-    """The texts of modules, and of all that they import of their own folders, by their places in the run folder.
+    """Returns the sources of modules, and of all that they import from their own folders, by their places in the run
+    folder.
 
-    Raises ManifestError for what cannot be shipped.
+    Raises ManifestError for what cannot be sent along.
     """
     found: dict[str, str] = {}
     for module in modules:
         shipped = python_modules.sources(module.name, [module.root], f"layers of {module.path}")
         for place, text in shipped.items():
             if found.setdefault(place, text) != text:
-                raise ManifestError(f"layers of {module.path}: another module is called {place} too: rename one")
+                raise ManifestError(f"layers of {module.path}: another module is also called {place}: rename one")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Whether pictures can be read by their layer: those of a batch are of one size, and none is smaller than its crop."""
+"""Checks that a layer can use its pictures: those of a batch have one size, and none is smaller than the crop."""
 
 from engine.proto import caffe_pb2 as pb
 from hpcbrew.errors import ManifestError
@@ -8,14 +8,14 @@ REMEDIES = {
     "ImageData": "Give image_data_param a new_height and new_width",
     "Data": "Make the database again, with convert_imageset's -resize_height and -resize_width",
 }
-"""What brings the pictures of a layer to a size, by its type. Of other layers no size is asked."""
+"""How to bring a layer's pictures to one size, by layer type. Pictures of other layers are not checked for size."""
 
 _RESIZING = ("augmentation", "random_resize_param", "random_aspect_ratio_param")
-"""Fields that may bring pictures to one size, or make them large enough."""
+"""Fields that may bring pictures to one size, or enlarge them."""
 
 
 class PictureFit:
-    """Looks at one picture after the other. `asked`: the field that names them, as messages begin."""
+    """Checks one picture after another. `asked`: the field that names them, with which messages begin."""
 
     def __init__(self, layer: pb.LayerParameter, asked: str) -> None:
         listed, transform = layer.image_data_param, layer.transform_param
@@ -25,13 +25,13 @@ class PictureFit:
         self.remedy = REMEDIES.get(layer.type, "")
         self.stretched = layer.type == "ImageData" and bool(listed.new_height and listed.new_width)
         self.given = (listed.new_height, listed.new_width)
-        # A batch of one may have another size each time.
+        # A batch of one picture may have a different size each time.
         self.free = not self.remedy or batch_size == 1 or augmented or bool(self.crop)
         self.cropped = bool(self.crop and self.remedy) and not augmented
         self.first: tuple[str, tuple[int, int]] | None = None
 
     def check(self, name: str, header: Header) -> None:
-        """Raises ManifestError for a picture that does not fit, with its name."""
+        """Raises ManifestError, with the name of the picture, if it does not fit."""
         if header.height is None or header.width is None:
             return
         height, width = self.given if self.stretched else (header.height, header.width)
@@ -39,7 +39,7 @@ class PictureFit:
             stretched = " (new_height, new_width)" if self.stretched else ""
             raise ManifestError(
                 f"{self.asked}: {name} is {height}×{width}{stretched}, smaller than crop_size {self.crop}. "
-                f"{self.remedy} that are large enough, or take a smaller crop_size"
+                f"{self.remedy} that are large enough, or use a smaller crop_size"
             )
         if self.stretched or self.free:
             return
@@ -48,6 +48,6 @@ class PictureFit:
         elif self.first[1] != (height, width):
             other, size = self.first
             raise ManifestError(
-                f"{self.asked}: {name} is {height}×{width} and {other} {size[0]}×{size[1]}: the pictures of a batch "
-                f"are of one size. {self.remedy}, or give transform_param a crop_size"
+                f"{self.asked}: {name} is {height}×{width} and {other} is {size[0]}×{size[1]}, but the pictures of a "
+                f"batch must have one size. {self.remedy}, or give transform_param a crop_size"
             )

@@ -1,4 +1,4 @@
-"""How large a picture is, by the first bytes of its file: nothing is decoded, and OpenCV need not be there."""
+"""Reads the size of a picture from the first bytes of its file: nothing is decoded, and OpenCV is not needed."""
 
 import stat
 import struct
@@ -10,14 +10,14 @@ from engine.data import exif
 from engine.host import regular_file
 
 HEAD = 32
-"""Bytes that tell the format, and of most formats the size."""
+"""Bytes that tell the format and, for most formats, the size."""
 
 OTHERS = (
     b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"RIFF", b"\0\0\0\x0cjP", b"\xff\x4f\xff\x51", b"\x59\xa6\x6a\x95",
     b"\x76\x2f\x31\x01", b"#?RADIANCE", b"#?RGBE", b"P1", b"P2", b"P3", b"P4", b"P5", b"P6", b"P7", b"PF", b"Pf",
     b"DDS ", b"\0\0\0\x1cftyp", b"\0\0\0\x20ftyp", b"\0\0\0\x18ftyp",
 )  # fmt: skip
-"""How files of the other formats that OpenCV reads begin: TIFF, WebP, JPEG 2000, Sun raster, EXR, HDR, PNM, AVIF."""
+"""The first bytes of the other formats that OpenCV reads: TIFF, WebP, JPEG 2000, Sun raster, EXR, HDR, PNM, AVIF."""
 
 START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 MOST_SEGMENTS = 1000
@@ -25,7 +25,7 @@ MOST_SEGMENTS = 1000
 
 @dataclass(frozen=True)
 class Header:
-    """Pixels; None where the format is one of those whose size is not read. `grey`: whether it has one channel."""
+    """Height and width in pixels; None for formats whose size is not read. `grey`: whether it has a single channel."""
 
     height: int | None = None
     width: int | None = None
@@ -33,29 +33,29 @@ class Header:
 
 
 class NoPicture(Exception):
-    """The message goes on from the file's name: `is empty`."""
+    """The file is not a usable picture. The message continues the file's name: `is empty`."""
 
 
 def read(path: Path) -> Header:
-    """Raises NoPicture for a file that cannot be read, and for one in no format that OpenCV reads."""
+    """Reads a file's header. Raises NoPicture if the file cannot be read or has a format that OpenCV does not read."""
     try:
         with regular_file.opened(path) as (descriptor, status):
             if not stat.S_ISREG(status.st_mode):
-                raise NoPicture("is no file, and a picture is one")
+                raise NoPicture("is not a file")
             with open(descriptor, "rb", closefd=False) as file:
                 return of(file)
     except FileNotFoundError:
-        raise NoPicture("is not there") from None
+        raise NoPicture("does not exist") from None
     except OSError as error:
         raise NoPicture(f"cannot be read: {error.strerror}") from None
 
 
 def of(file: BinaryIO) -> Header:
-    """The header of a picture that lies in a file of another kind too. Raises NoPicture."""
+    """Reads a picture's header from an open file or from bytes, such as a database record. Raises NoPicture."""
     try:
         return _read(file)
     except (struct.error, IndexError):
-        raise NoPicture("is cut off: it ends within its header") from None
+        raise NoPicture("is truncated: it ends within its header") from None
 
 
 def _read(file: BinaryIO) -> Header:
@@ -76,12 +76,12 @@ def _read(file: BinaryIO) -> Header:
         return Header(abs(height), width)
     if head.startswith(OTHERS):
         return Header()
-    raise NoPicture(f"is no picture in a format that OpenCV reads: it begins with {head[:12]!r}")
+    raise NoPicture(f"is not a picture in a format that OpenCV reads: it begins with {head[:12]!r}")
 
 
 def _jpeg(file: BinaryIO) -> Header:
-    """Walks over the segments (ITU T.81, B.1.1) to that of the frame. A picture that its camera was held sideways for
-    is turned as it is decoded."""
+    """Walks through the segments (ITU T.81, B.1.1) to the frame header. A picture taken with the camera held sideways
+    swaps height and width, since it is rotated when decoded."""
     file.seek(2)
     turned = False
     for _ in range(MOST_SEGMENTS):
@@ -99,4 +99,4 @@ def _jpeg(file: BinaryIO) -> Header:
             turned = exif.orientation(file.read(size - 2)) > 4 or turned
         else:
             file.seek(size - 2, 1)
-    raise NoPicture("is no JPEG that can be decoded: no frame follows its header")
+    raise NoPicture("is not a JPEG that can be decoded: it has no frame header")

@@ -1,4 +1,4 @@
-"""The modules of Python layers: looked for as the engine looks for them, read for what they import, never run."""
+"""Finds the modules of Python layers as the engine does, and what they import. They are only parsed, never run."""
 
 import ast
 import io
@@ -15,23 +15,24 @@ from hpcbrew import layout
 from hpcbrew.errors import ManifestError
 
 LARGEST = 4 * 2**20
-"""Bytes that a module's source may have."""
+"""The most bytes that a module's source may have."""
 
 OURS = frozenset((*sys.stdlib_module_names, "caffe", "engine", "hpcbrew"))
 """Python's own modules, and the engine's."""
 
 
 def folders(named_in: Path) -> list[Path]:
-    """Where a net in the file `named_in` has its modules: here, beside it, and on PYTHONPATH."""
+    """Returns the folders for modules of a net in the file `named_in`: the current one, the file's, and
+    PYTHONPATH's."""
     path = [Path(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     return list(dict.fromkeys(folder.absolute() for folder in (Path.cwd(), named_in.parent, *path) if folder.is_dir()))
 
 
 def sources(module: str, places: Sequence[Path], asked: str) -> dict[str, str]:
-    """The text of `module`, and of all that it imports of the same folders, by their places below these.
+    """Returns the source of `module`, and of all that it imports from the folders `places`, by their paths below these.
 
-    Empty where there is no such module in `places`. Raises ManifestError for one that is no Python, or none that can
-    be shipped; `asked` begins its message.
+    Empty if there is no such module in `places`. Raises ManifestError, with a message that begins with `asked`, for a
+    module that is not valid Python or cannot be sent along.
     """
     found: dict[str, str] = {}
     waiting, seen = [module], {module}
@@ -51,7 +52,7 @@ def sources(module: str, places: Sequence[Path], asked: str) -> dict[str, str]:
 
 
 def _files(module: str, places: Sequence[Path]) -> dict[PurePosixPath, Path]:
-    """The files of a module and of the packages that it is in, of the first place that has them all."""
+    """Returns the files of a module and of the packages that contain it, from the first place that has the module."""
     parts = module.split(".")
     if not all(part.isidentifier() for part in parts) or parts[0] in OURS:
         return {}
@@ -70,13 +71,13 @@ def _files(module: str, places: Sequence[Path]) -> dict[PurePosixPath, Path]:
 
 def _check_name(path: PurePosixPath, file: Path, asked: str) -> None:
     if path.parts[0] in (layout.SNAPSHOTS, layout.POINTS):
-        raise ManifestError(f"{asked}: {file}: the run folder has a folder of that name; rename the package")
+        raise ManifestError(f"{asked}: {file}: the run folder has its own folder of that name; rename the package")
 
 
 def _text(file: Path, asked: str) -> str:
     try:
         if file.stat().st_size > LARGEST:
-            raise ManifestError(f"{asked}: {file}: has {file.stat().st_size} bytes, and a module may have {LARGEST}")
+            raise ManifestError(f"{asked}: {file}: has {file.stat().st_size} bytes; a module may have {LARGEST}")
         data = file.read_bytes()
     except OSError as error:
         raise ManifestError(f"{asked}: {file}: cannot be read: {error.strerror}") from None
@@ -85,7 +86,7 @@ def _text(file: Path, asked: str) -> str:
         if encoding in ("utf-8", "utf-8-sig"):
             return data.decode(encoding)
     except (SyntaxError, UnicodeDecodeError):
-        encoding = "no UTF-8"
+        encoding = "not UTF-8"
     raise ManifestError(f"{asked}: {file}: is {encoding}: save it as UTF-8")
 
 
@@ -99,7 +100,7 @@ def _parsed(text: str, file: Path, asked: str) -> ast.Module:
 
 
 def _imports(module: ast.Module, package: tuple[str, ...]) -> Iterator[str]:
-    """The names of all modules that it may import, wherever the statement stands."""
+    """Yields the names of all modules that it may import, wherever the import statements are."""
     for node in ast.walk(module):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -1,4 +1,4 @@
-"""What a request comes to on a cluster: defaults filled in, and every limit that the profile knows of checked."""
+"""Resolves a request on a cluster: fills in defaults, and checks every limit that the profile knows."""
 
 import re
 
@@ -12,9 +12,10 @@ from hpcbrew.units import clock, count, pbs_size
 
 
 def resolve(request: JobRequest, cluster: Cluster, here: Machine) -> Resources:
-    """`here` is this machine: it fills in where a profile says `detect`.
+    """Returns the resources that a job requests. `here` is this machine: its values are used where a profile says
+    `detect`.
 
-    Raises RequestError with what was asked, what is allowed, and the flag that would do.
+    Raises RequestError saying what was requested, what is allowed, and which flag would help.
     """
     gpus = request.gpus_per_node
     _check_words(request)
@@ -44,22 +45,23 @@ def resolve(request: JobRequest, cluster: Cluster, here: Machine) -> Resources:
 
 
 def missing(resources: Resources, cluster: Cluster, engine: str = "own") -> str:
-    """What must change before the job can be submitted; nothing, mostly. `engine`: `own`, or the site's `module`."""
+    """Says what must change before the job can be submitted; usually empty. `engine`: `own`, or the site's `module`."""
     if resources.nodes > 1 and engine == "module":
         return (
-            f"{cluster.name}: the site's Caffe trains on one node, and the other {resources.nodes - 1} would stand "
-            "idle: leave out --nodes, or --engine module"
+            f"{cluster.name}: the site's Caffe trains on one node, and the other {resources.nodes - 1} would be idle: "
+            "leave out --nodes, or --engine module"
         )
     if cluster.account.required and not resources.project:
         return (
-            f"{cluster.name}: a job needs a project to be charged to: --project NAME, or once and for all: hpcbrew "
-            f"config set project NAME --cluster {cluster.name}"
+            f"{cluster.name}: a job needs a project to be charged to: give --project NAME, or set it for good with "
+            f"hpcbrew config set project NAME --cluster {cluster.name}"
         )
     return ""
 
 
 def _check_words(request: JobRequest) -> None:
-    """What goes into a directive as it stands: a blank would start another option, a line break another command."""
+    """Checks values that go into a directive unquoted: a blank would start another option, a line break another
+    command."""
     for flag, value in (("--queue", request.queue), ("--project", request.project)):
         if value is not None and not WORD.fullmatch(value):
             raise RequestError(f"{flag} {value!r}: must be {WORDS}")
@@ -67,70 +69,71 @@ def _check_words(request: JobRequest) -> None:
 
 def _check_nodes(request: JobRequest, cluster: Cluster, gpus: int, here: Machine) -> None:
     if cluster.max_nodes is not None and request.nodes > cluster.max_nodes:
-        raise RequestError(f"{cluster.name}: allows {count(cluster.max_nodes, 'node')} and {request.nodes} were asked")
+        raise RequestError(f"{cluster.name}: allows {count(cluster.max_nodes, 'node')}, {request.nodes} were requested")
     if cluster.gpus_per_node == "detect":
         if gpus and not here.gpus:
             raise RequestError(
-                f"{cluster.name}: a GPU was asked for and this machine has none (no /dev/nvidia*, and nvidia-smi shows "
-                f"none). Leave out --gpu to train on the CPU, or name a cluster that has some: --cluster NAME"
+                f"{cluster.name}: a GPU was requested, but this machine has none (no /dev/nvidia*, and nvidia-smi "
+                "lists none). Leave out --gpu to train on the CPU, or name a cluster with GPUs: --cluster NAME"
             )
         allowed = here.gpus
     else:
         allowed = cluster.gpus_per_node
     if gpus and not allowed:
         raise RequestError(
-            f"{cluster.name}: a GPU was asked for, and the profile says that nodes have none: leave out --gpu to train "
+            f"{cluster.name}: a GPU was requested, but the profile says that nodes have none: leave out --gpu to train "
             "on CPUs, or put gpus_per_node: N into your profile"
         )
     if gpus > allowed:
         hint = f": --nodes {-(-gpus // allowed)} --gpus-per-node {allowed}" if cluster.max_nodes != 1 else ""
-        raise RequestError(f"{cluster.name}: a node has {count(allowed, 'GPU')} and {gpus} were asked{hint}")
+        raise RequestError(f"{cluster.name}: a node has {count(allowed, 'GPU')}, but {gpus} were requested{hint}")
 
 
 def _check_machine(cluster: Cluster, cpus: int, mem: int | None, here: Machine) -> None:
-    """A queue of this machine's runs what it is given: what is not there, other programs would lack."""
+    """The queue on this machine runs whatever it is given, at the expense of other programs if that is too much."""
     if cpus > here.cpus:
         raise RequestError(
-            f"{cluster.name}: this machine has {count(here.cpus, 'core')} for a job and {cpus} were asked: "
-            f"--cpus {here.cpus}, or leave it out to take them all"
+            f"{cluster.name}: this machine has {count(here.cpus, 'core')} for a job, but {cpus} were requested: give "
+            f"--cpus {here.cpus}, or leave it out to use all"
         )
     if here.mem is not None and mem is not None and mem > here.mem:
         raise RequestError(
-            f"{cluster.name}: this machine has {short_size(here.mem)} of memory for a job and {short_size(mem)} was "
-            "asked: ask for less with --mem, or leave it out"
+            f"{cluster.name}: this machine has {short_size(here.mem)} of memory for a job, but {short_size(mem)} was "
+            "requested: request less with --mem, or leave it out"
         )
 
 
 def _check_node(cluster: Cluster, cpus: int, mem: int | None) -> None:
-    """PBS takes a job that no node can hold, and lets it wait for ever."""
+    """PBS accepts a job that no node can hold, and lets it wait forever."""
     if cluster.cpus_per_node is not None and cpus > cluster.cpus_per_node:
         raise RequestError(
-            f"{cluster.name}: a node has {count(cluster.cpus_per_node, 'core')} at most and {cpus} were asked: "
-            f"--cpus {cluster.cpus_per_node}, or --nodes for more of them"
+            f"{cluster.name}: a node has at most {count(cluster.cpus_per_node, 'core')}, but {cpus} were requested: "
+            f"give --cpus {cluster.cpus_per_node}, or more nodes with --nodes"
         )
     if cluster.mem_per_node is not None and mem is not None and mem > cluster.mem_per_node:
         raise RequestError(
-            f"{cluster.name}: a node has {pbs_size(cluster.mem_per_node)} of memory at most and {pbs_size(mem)} was "
-            f"asked: --mem {pbs_size(cluster.mem_per_node)}, or --nodes for more of them"
+            f"{cluster.name}: a node has at most {pbs_size(cluster.mem_per_node)} of memory, but {pbs_size(mem)} was "
+            f"requested: give --mem {pbs_size(cluster.mem_per_node)}, or more nodes with --nodes"
         )
 
 
 def gpu_type(request: JobRequest, cluster: Cluster) -> GpuType | None:
-    """The kind of GPU that `gpu_kind` names."""
+    """Returns the GPU type that `gpu_kind` names."""
     name = gpu_kind(request, cluster)
     return None if name is None else cluster.gpu_types[name]
 
 
 def gpu_kind(request: JobRequest, cluster: Cluster) -> str | None:
-    """The name of the kind of GPU that was asked for; or else that of the queue, the profile's own, or the only one.
+    """Returns the name of the requested GPU type, or else the queue's, the profile's default, or the only one; None if
+    it is unknown.
 
-    Raises RequestError for one that there is not.
+    Raises RequestError for a type that the profile does not have.
     """
     kinds = cluster.gpu_types
     if request.gpu_type is not None:
         if request.gpu_type not in kinds:
             there = ", ".join(kinds) or "none: the profile names no types"
-            raise RequestError(f"{cluster.name}: no GPU type {request.gpu_type!r}. There are: {there}")
+            raise RequestError(f"{cluster.name}: no GPU type {request.gpu_type!r}. Known types: {there}")
         return request.gpu_type
     if not request.gpus_per_node:
         return None
@@ -140,7 +143,7 @@ def gpu_kind(request: JobRequest, cluster: Cluster) -> str | None:
 
 
 RESERVATION = re.compile(r"[RSM][0-9]+")
-"""The queue of a reservation (advance, standing, for maintenance), which PBS makes and names: no profile lists it."""
+"""The queue of a reservation (advance, standing, maintenance). PBS makes and names these, so no profile lists them."""
 
 
 def _queue(name: str | None, cluster: Cluster) -> Queue:
@@ -149,7 +152,7 @@ def _queue(name: str | None, cluster: Cluster) -> Queue:
     if name not in cluster.queues:
         raise RequestError(
             f"{cluster.name}: the profile has no queue {name!r}.{did_you_mean(name, cluster.queues, repr)} "
-            f"It has: {', '.join(cluster.queues)}. Where the site has it: queues: {{{name}: {{}}}} in your profile"
+            f"It has: {', '.join(cluster.queues)}. If the site has it, put queues: {{{name}: {{}}}} into your profile"
         )
     return cluster.queues[name]
 
@@ -157,16 +160,16 @@ def _queue(name: str | None, cluster: Cluster) -> Queue:
 def _check_queue(name: str, rules: Queue, cluster: Cluster, nodes: int, gpus: int, walltime: int) -> None:
     others = {n: q for n, q in cluster.queues.items() if n != name and _fits(q, nodes, gpus, walltime)}
     if rules.walltime is not None and walltime > rules.walltime:
-        fault = f"allows {clock(rules.walltime)} and {clock(walltime)} was asked"
-        allows = next((clock(q.walltime) for q in others.values() if q.walltime), "as long as you like")
+        fault = f"allows {clock(rules.walltime)}, but {clock(walltime)} was requested"
+        allows = next((clock(q.walltime) for q in others.values() if q.walltime), "any walltime")
     elif nodes < rules.min_nodes or (rules.max_nodes is not None and nodes > rules.max_nodes):
         most = f" to {rules.max_nodes}" if rules.max_nodes else " or more"
-        fault = f"is for {rules.min_nodes}{most} nodes and {nodes} was asked"
+        fault = f"is for {rules.min_nodes}{most} nodes, but the request is for {nodes}"
         allows = "that"
     elif gpus and not rules.gpus:
         fault, allows = "has no GPUs", "them"
     elif rules.max_gpus is not None and nodes * gpus > rules.max_gpus:
-        fault = f"allows {count(rules.max_gpus, 'GPU')} a job and {nodes * gpus} were asked"
+        fault = f"allows {count(rules.max_gpus, 'GPU')} per job, but {nodes * gpus} were requested"
         allows = "that"
     else:
         return

@@ -1,5 +1,5 @@
-"""What some records of a database come to in its layer: their labels, and sizes that do not fit. All are never read:
-that may take hours, and the engine reads them anyhow."""
+"""Checks some records of a database for its layer: collects their labels, and finds sizes that do not fit. It never
+reads all of them, which may take hours, since the engine reads them anyway."""
 
 import io
 from pathlib import Path
@@ -16,14 +16,14 @@ from hpcbrew.plan.picture_fit import PictureFit
 from hpcbrew.plan.picture_header import Header, NoPicture
 
 MOST, MOST_BYTES = 100, 32 * 2**20
-"""Records that are looked at, evenly spread from the first to the last; fewer where they are large."""
+"""The most records, and about the most bytes, that are read, evenly spread from the first record to the last."""
 
 
 def look(folder: Path, layer: pb.LayerParameter, asked: str) -> dict[int, str]:
-    """The labels of some records of the database in `folder`, each with the first record that bears it, in words. Of a
-    LevelDB, which cannot be read in a few places, there are none.
+    """Returns the labels of some records of the database in `folder`, each with a description of the first record that
+    has it. Empty for a LevelDB, which cannot be sampled.
 
-    Raises ManifestError for a database that is damaged, and for a record that is no picture or does not fit.
+    Raises ManifestError for a damaged database, and for a record that is not a picture or does not fit.
     """
     if layer.data_param.backend != pb.DataParameter.LMDB:
         return {}
@@ -36,12 +36,12 @@ def look(folder: Path, layer: pb.LayerParameter, asked: str) -> dict[int, str]:
             name = f'record "{name_key(key)}" of {folder}'
             try:
                 if value.startswith(ANNOTATED):
-                    raise NoPicture("is an AnnotatedDatum, a picture with boxes: the layer AnnotatedData reads such")
+                    raise NoPicture("is an AnnotatedDatum, a picture with boxes: the AnnotatedData layer reads these")
                 record = pb.Datum.FromString(value)
                 fits.check(name, _header(record))
             except (DecodeError, NoPicture) as error:
-                said = error if isinstance(error, NoPicture) else "is no Datum, of which Caffe's databases are made"
-                raise ManifestError(f"{asked}: {name} {said}. hpcbrew data check {folder} names all such") from None
+                said = error if isinstance(error, NoPicture) else "is not a Datum, as Caffe's databases contain"
+                raise ManifestError(f"{asked}: {name} {said}. hpcbrew data check {folder} names all of them") from None
             labels.setdefault(record.label, name)
             read += len(value)
             if read > MOST_BYTES:

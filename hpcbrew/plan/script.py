@@ -1,4 +1,4 @@
-"""ScriptContext → job script: Jinja2, with every value named and every word quoted."""
+"""ScriptContext → job script, by Jinja2; every value has a name, and every word is quoted."""
 
 import re
 import shlex
@@ -19,13 +19,13 @@ from hpcbrew.job import After
 
 @dataclass(frozen=True)
 class Training:
-    """How the engine is called, or the site's own Caffe.
+    """How to call the engine, or the site's own Caffe.
 
-    `command`: the engine's; `arguments`: to either. `start`: where a chain's first link begins; a job that is no chain
-    has that among its arguments. `snapshot`: the solver state among them. `seconds`: how long it may take, from the
-    script's beginning. `python`: the engine's own. `checked`: the engine is one that `hpcbrew setup` put there, and the
-    script looks whether it is; `cache` is where that keeps what it compiled, from the job's folder.
-    `site_module`: the module of the site's Caffe, where that is to train.
+    `command`: the engine's. `arguments`: for either. `start`: the arguments with which a chain's first link starts; for
+    a job that is not a chain they are part of `arguments`. `snapshot`: the solver state among them. `seconds`: the time
+    allowed, counted from the start of the script. `python`: the engine's Python. `checked`: the engine is one that
+    `hpcbrew setup` installed, and the script checks that it is there; `cache` is its compilation cache, relative to the
+    job's folder. `site_module`: the module of the site's Caffe, if that is to train.
     """
 
     command: tuple[str, ...]
@@ -42,14 +42,14 @@ class Training:
 
 @dataclass(frozen=True)
 class Chain:
-    """Jobs that follow each other. `at_most`: so many of them; None is as many as it takes."""
+    """Jobs that follow each other. `at_most`: the most jobs; None means as many as it takes."""
 
     at_most: int | None
 
 
 @dataclass(frozen=True)
 class PbsCommands:
-    """What the script itself calls. `launcher`: as in a cluster's profile."""
+    """The commands that the script itself calls. `launcher`: as in a cluster's profile."""
 
     qsub: tuple[str, ...]
     qdel: tuple[str, ...]
@@ -58,11 +58,12 @@ class PbsCommands:
 
 @dataclass(frozen=True)
 class ScriptContext:
-    """All that a template may name, a site's own too. The job's shell gets `module_use`, `modules` and `environment`.
+    """Everything that a template, including a user's own, may refer to. `module_use`, `modules` and `environment` are
+    for the job's shell.
 
-    `points`: it is a sweep, and each job of the array has a folder of its own. `gpus`: of each node. `chain`, `after`:
-    None where it is none; `after` is a job of several jobs. `files`, `exit_codes` and `variables` are as hpcbrew and
-    the engine call them.
+    `points`: whether it is a sweep, in which each job of the array has its own folder. `gpus`: per node. `chain`: None
+    if it is not a chain. `after`: a chain or other series of jobs to wait for, or None. `files`, `exit_codes` and
+    `variables`: the names and codes that hpcbrew and the engine share.
     """
 
     name: str
@@ -87,8 +88,9 @@ class ScriptContext:
 
 
 def render(template: str, context: ScriptContext) -> str:
-    """The script that `template` gives. A template in the user's `templates/pbs` folder wins over a shipped one, and
-    may extend it: `{% extends "shipped/job.pbs.j2" %}`. Raises ProfileError naming the template and its fault.
+    """Returns the script rendered from `template`. A template in the user's `templates/pbs` folder takes precedence
+    over the shipped one of the same name, and may extend it: `{% extends "shipped/job.pbs.j2" %}`. Raises ProfileError
+    naming the template and its fault.
     """
     ours = shipped.folder("templates") / "pbs"
     own = FileSystemLoader(paths.config_home() / "templates" / "pbs")
@@ -112,18 +114,18 @@ def render(template: str, context: ScriptContext) -> str:
 
 
 def _value_or(variable: str, default: object = "") -> str:
-    """The value of a variable of the shell's, or else `default`."""
+    """Returns the shell's expansion for the value of a variable, or `default` if it is unset or empty."""
     return f"${{{variable}:-{default}}}"
 
 
 def _launch(launcher: str) -> str:
-    """A profile's launcher for the shell: `{index}` and `{host}` in it become variables of the script's."""
+    """Quotes a profile's launcher for the shell: `{index}` and `{host}` in it become variables of the script."""
     words = [re.split(r"\{(index|host)\}", word) for word in shlex.split(launcher)]
     return " ".join("".join(f'"${p}"' if n % 2 else p and shlex.quote(p) for n, p in enumerate(word)) for word in words)
 
 
 class _Prefixed(FileSystemLoader):
-    """The shipped templates as `shipped/NAME`, for a template of the user's that has the name of the one it extends."""
+    """The shipped templates as `shipped/NAME`, so that a user's template can extend the one whose name it has."""
 
     def get_source(self, environment: Environment, template: str) -> Any:
         return super().get_source(environment, template.removeprefix("shipped/"))

@@ -1,4 +1,4 @@
-"""What a job's snapshots take of scratch, estimated before the job is sent."""
+"""Estimates the space that a job's snapshots take on scratch, before the job is sent."""
 
 from math import prod
 
@@ -9,10 +9,11 @@ from hpcbrew.train_flags import TrainFlags
 
 
 def need(sizes: Sizes, solver: pb.SolverParameter, flags: TrainFlags = ()) -> int:
-    """Bytes of all snapshots that are there at a time; 0 where no parameter's size is known.
+    """Returns the bytes of all snapshots that exist at a time; 0 if no parameter's size is known.
 
-    Each is a model and a solver state of 4 bytes a number; the model has a parameter that layers share in each of them.
-    With `keep` the new one is written before an old one goes, and with `watch` that of the best test stays too.
+    Each consists of a model and a solver state with 4 bytes per number; the model repeats a shared parameter for each
+    of its layers. With `keep`, the new snapshot is written before an old one is deleted; with `watch`, that of the best
+    test is kept too.
     """
     model = sum(prod(shape) for params in sizes.params.values() for _, shape in params) * (1 + solver.snapshot_diff)
     one = 4 * (model + HISTORIES.get(solver.type, 1) * sum(map(prod, sizes.own)))
@@ -23,6 +24,6 @@ def need(sizes: Sizes, solver: pb.SolverParameter, flags: TrainFlags = ()) -> in
 
 
 def _written(solver: pb.SolverParameter) -> int:
-    """How many a training writes: one every `snapshot` iterations, and one at its end."""
+    """Returns how many snapshots a training writes: one every `snapshot` iterations, and one at the end."""
     whole, rest = divmod(solver.max_iter, solver.snapshot) if solver.snapshot > 0 else (0, 1)
     return whole + (solver.snapshot_after_train and rest > 0)

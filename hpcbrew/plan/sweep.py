@@ -1,6 +1,7 @@
-"""Sweeps: every combination of some solver fields' values, each a point of its own, all of them one array job.
+"""Sweeps: every combination of values of some solver fields is a point, and all points are one array job.
 
-Fields that go together, as a type of solver with the rate that suits it, are set by one assignment: see TOGETHER.
+Fields that vary together, such as a solver type and the learning rate that suits it, are set by one assignment: see
+TOGETHER.
 """
 
 from collections.abc import Sequence
@@ -17,9 +18,10 @@ TOGETHER = "type,base_lr=SGD:0.01,Adam:0.001"
 
 
 def points(assignments: Sequence[str]) -> list[Overrides]:
-    """Every combination of `KEY=A,B,…`, the last key changing fastest; `KEY,KEY=A:B,…` sets several keys at once.
+    """Returns every combination of `KEY=A,B,…`, the last key changing fastest; `KEY,KEY=A:B,…` sets several keys at
+    once.
 
-    Raises RequestError for fewer than two points, and for what is no such assignment.
+    Raises RequestError for fewer than two points, and for malformed assignments.
     """
     axes: list[list[Overrides]] = []
     given: set[str] = set()
@@ -32,27 +34,27 @@ def points(assignments: Sequence[str]) -> list[Overrides]:
         axes.append(axis)
     combined = [tuple(chain(*values)) for values in product(*axes)]
     if len(combined) < 2:
-        raise RequestError("a sweep has two points at least, as in --set base_lr=0.1,0.01; hpcbrew submit runs one")
+        raise RequestError("a sweep needs at least two points, as in --set base_lr=0.1,0.01; hpcbrew submit runs one")
     return combined
 
 
 def _axis(assignment: str) -> list[Overrides]:
-    """The values of one `--set`, each with its key or keys."""
+    """Returns the values of one `--set`, each with its key or keys."""
     left, right = overrides.split(assignment)
     keys = [key.strip() for key in left.split(",")]
     values = [value.strip() for value in right.split(",")]
     if "" in values or len(set(values)) < len(values):
-        raise RequestError(f"--set {assignment}: write different values parted by commas, as in base_lr=0.1,0.01")
+        raise RequestError(f"--set {assignment}: write distinct values separated by commas, as in base_lr=0.1,0.01")
     if len(keys) == 1:
         return [((keys[0], value),) for value in values]
     if "" in keys or len(set(keys)) < len(keys):
-        raise RequestError(f"--set {assignment}: write different keys parted by commas, as in {TOGETHER}")
+        raise RequestError(f"--set {assignment}: write distinct keys separated by commas, as in {TOGETHER}")
     together = [[part.strip() for part in value.split(":")] for value in values]
     for value, parts in zip(values, together, strict=True):
         if len(parts) != len(keys) or "" in parts:
             raise RequestError(
-                f"--set {assignment}: {len(keys)} keys, so each value has {len(keys)} parts joined by colons, as in "
-                f"{TOGETHER}; {value!r} has {len([part for part in parts if part])}"
+                f"--set {assignment}: with {len(keys)} keys, each value needs {len(keys)} parts joined by colons, as "
+                f"in {TOGETHER}; {value!r} has {len([part for part in parts if part])}"
             )
     return [tuple(zip(keys, parts, strict=True)) for parts in together]
 
@@ -64,13 +66,13 @@ def plan(
     machine: Machine,
     token: str,
 ) -> JobPlan:
-    """One job array, a folder for each point. `machine` and `token`: as for `plan_job`.
+    """Plans one job array with a folder for each point. `machine` and `token`: as for `plan_job`.
 
-    Raises RequestError where it is to begin after a chain, and what `plan_job` raises.
+    Raises RequestError if it should wait for a chain, and what `plan_job` raises.
     """
     if request.after and request.after.folder:
         raise RequestError(
-            f"--after {request.after.name}: is a chain of jobs, and an array cannot wait for one: "
+            f"--after {request.after.name}: is a chain of jobs, and an array cannot wait for a chain: "
             "submit the sweep when it is done"
         )
     return plan_job(request, cluster, machine, token, wanted)

@@ -184,5 +184,5 @@ def test_a_chain_that_is_done_is_not_waited_for(queue: Queue) -> None:
 def test_a_sweep_cannot_wait_for_a_chain(model: Path) -> None:
     profile = profiles.load("local")
     asked = JobRequest(model / "solver.prototxt", after=After("1.local", "chain", "/runs/chain-1"))
-    with pytest.raises(RequestError, match="--after chain: is a chain of jobs, and an array cannot wait for one"):
+    with pytest.raises(RequestError, match="--after chain: is a chain of jobs, and an array cannot wait for a chain"):
         sweep.plan(asked, profile, sweep.points(["base_lr=1,2"]), Machine(1, 0), new_token())

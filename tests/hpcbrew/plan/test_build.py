@@ -122,7 +122,7 @@ def test_nothing_of_a_profile_is_run_by_the_shell(model: Path) -> None:
 
 @pytest.mark.parametrize("name", ["two words", "1st", ".hidden", "a\nb", "x" * 231, ""])
 def test_a_name_that_pbs_would_refuse_is_refused_first(model: Path, name: str) -> None:
-    with pytest.raises(RequestError, match="a job's name starts with a letter"):
+    with pytest.raises(RequestError, match="a job name must start with a letter"):
         plan(model, request={"name": name})
 
 
@@ -157,7 +157,7 @@ def test_a_list_that_leaves_its_folder_is_not_shipped(model: Path) -> None:
     (model / "list.txt").write_text("../a.jpg 0\n")
     data = f'image_data_param {{ source: "list.txt" root_folder: "{model}/sub/" batch_size: 1 }}'
     (model / "net.prototxt").write_text(f'layer {{ name: "in" type: "ImageData" top: "data" top: "label" {data} }}')
-    with pytest.raises(RequestError, match="outside of its folder"):
+    with pytest.raises(RequestError, match="outside its folder"):
         plan(model)
 
 
@@ -174,7 +174,7 @@ def test_the_site_s_own_caffe_is_loaded_checked_and_run(model: Path) -> None:
 
 
 def test_a_site_without_a_caffe_is_named(model: Path) -> None:
-    with pytest.raises(RequestError, match="the profile of openpbs names no module"):
+    with pytest.raises(RequestError, match="the profile of openpbs names no Caffe module"):
         plan(model, "openpbs", request={"engine": "module"})
 
 

@@ -121,8 +121,8 @@ def test_a_root_folder_is_looked_for_here_and_then_beside_the_prototxt(
 @pytest.mark.parametrize(
     ("root", "names", "said"),
     [
-        ("/data", ["/a.jpg", "b.jpg"], "is joined to each name as it stands: end it with /"),
-        ("", ["/data/a.jpg", "b.jpg"], r"lists absolute paths, and 'b\.jpg'"),
+        ("/data", ["/a.jpg", "b.jpg"], "is put before each name as it is: end it with /"),
+        ("", ["/data/a.jpg", "b.jpg"], r"lists absolute paths, but also 'b\.jpg'"),
     ],
 )
 def test_what_caffe_would_join_wrongly_is_refused(listing, root: str, names: list[str], said: str) -> None:

@@ -48,5 +48,5 @@ def test_a_second_job_of_a_name_is_told_apart() -> None:
 
 def test_a_name_that_was_asked_for_is_taken_as_it_is() -> None:
     assert named("LeNet", name="mine", taken=frozenset({"mine"})) == "mine"
-    with pytest.raises(RequestError, match=r"--name '1st': a job's name starts with a letter"):
+    with pytest.raises(RequestError, match=r"--name '1st': a job name must start with a letter"):
         named("LeNet", name="1st")

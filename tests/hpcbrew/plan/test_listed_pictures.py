@@ -19,7 +19,7 @@ def check(folder: Path, layer: str, **sizes: tuple[int, int]) -> None:
 
 
 def test_pictures_of_a_batch_are_of_one_size(tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match=r"net:1: source: .*/b\.png is 5×9 and .*/a\.png 5×8: .* new_height"):
+    with pytest.raises(ManifestError, match=r"net:1: source: .*/b\.png is 5×9 and .*/a\.png is 5×8, .* new_height"):
         check(tmp_path, "image_data_param { batch_size: 2 }", a=(5, 8), b=(5, 9))
 
 
@@ -51,5 +51,5 @@ def test_of_a_long_list_some_are_looked_at_and_the_last(tmp_path: Path, monkeypa
     monkeypatch.setattr(listed_pictures, "MOST", 2)
     members = [PurePosixPath("a.png")] * 4 + [PurePosixPath("gone.png")]
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((4, 4), np.uint8))
-    with pytest.raises(ManifestError, match=r"gone\.png is not there"):
+    with pytest.raises(ManifestError, match=r"gone\.png does not exist"):
         listed_pictures.check_files(tmp_path, members, pb.LayerParameter(type="ImageData"), "net:1: source")

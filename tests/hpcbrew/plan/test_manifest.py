@@ -46,7 +46,7 @@ def test_a_net_here_that_is_taken_for_the_one_beside_the_solver_is_told_of(
     net = (model / "net.prototxt").read_text()
     (here / "net.prototxt").write_text(net.replace("train_lmdb", str(model / "train_lmdb")))
     (warning,) = manifest(model).warnings
-    assert f"the one in {here} is taken, as Caffe does, and not {model / 'net.prototxt'}" in warning
+    assert f"the one in {here} is used, as in Caffe, and not {model / 'net.prototxt'}" in warning
 
 
 def test_the_net_and_its_database_are_found_beside_the_solver(model: Path) -> None:
@@ -85,7 +85,7 @@ def test_what_is_named_by_its_whole_path_and_is_not_here_is_the_clusters(
 def test_weights_may_be_the_clusters_too_and_a_name_that_is_not_whole_is_not(model: Path) -> None:
     request = replace(JobRequest(model / "solver.prototxt"), weights=(Path("/site/a.caffemodel"),))
     assert [item.there for item in collect(request, remote=True).weights] == [True]
-    with pytest.raises(ManifestError, match="what the cluster has already is named by its whole path there"):
+    with pytest.raises(ManifestError, match="if the cluster has it already, give its absolute path there"):
         collect(replace(request, weights=(Path("a.caffemodel"),)), remote=True)
 
 
@@ -240,7 +240,7 @@ def test_what_is_missing_is_named_with_the_line_that_asks_for_it(model: Path, fa
 
 def test_an_empty_folder_is_no_database(model: Path) -> None:
     (model / "db").mkdir()
-    with pytest.raises(ManifestError, match=r"is no LMDB: it holds no file data\.mdb"):
+    with pytest.raises(ManifestError, match=r"is not a LMDB: it contains no file data\.mdb"):
         manifest(model, net=layer("Data", DATA))
 
 
@@ -252,7 +252,7 @@ def test_an_empty_database_file(model: Path) -> None:
 
 
 def test_the_other_kind_of_database_is_recognised(model: Path) -> None:
-    with pytest.raises(ManifestError, match="the other kind of database lies there"):
+    with pytest.raises(ManifestError, match="it is the other kind of database"):
         manifest(model, net=layer("Data", 'data_param { source: "train_lmdb" backend: LEVELDB }'))
 
 
@@ -288,7 +288,7 @@ def test_a_test_net_whose_layers_do_not_fit_is_refused_here(model: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [("", "lists nothing"), ("a.jpg cat\n", "list.txt:1:"), ("gone.jpg 0\n", "is not there")]
+    ("content", "said"), [("", "lists nothing"), ("a.jpg cat\n", "list.txt:1:"), ("gone.jpg 0\n", "does not exist")]
 )
 def test_a_list_of_images_that_cannot_be_used(model: Path, content: str, said: str) -> None:
     (model / "list.txt").write_text(content)
@@ -306,7 +306,7 @@ def test_a_python_layers_module_goes_into_the_run_folder(model: Path) -> None:
     (model / "rates.py").write_text("x = 1\n")
     found = manifest(model, net=PYTHON)
     assert found.texts(place).items() >= {"noise.py": "import rates\n", "rates.py": "x = 1\n"}.items()
-    assert found.unknown == ('which files layer "in" (Python) opens itself: they are not shipped',)
+    assert found.unknown == ('which files layer "in" (Python) opens itself: they are not sent',)
 
 
 def test_a_module_that_is_not_here_is_told_of(model: Path) -> None:

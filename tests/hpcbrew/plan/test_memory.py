@@ -78,12 +78,12 @@ def asked(gpus: int = 0, mem: int | None = None) -> Resources:
 @pytest.mark.parametrize(
     ("needed", "resources", "gpu", "said"),
     [
-        (20 * GIB, asked(gpus=1), kind("12G"), "20.0 GiB or more of a GPU's memory, and of the 12.0"),
+        (20 * GIB, asked(gpus=1), kind("12G"), "20.0 GiB or more of GPU memory, but of the 12.0"),
         (11 * GIB, asked(gpus=1), kind("12G"), "JAX gets 10.8 GiB"),
         (10 * GIB, asked(gpus=1), kind("12G"), None),
         (20 * GIB, asked(gpus=1, mem=GIB), GpuType(), None),
         (20 * GIB, asked(gpus=1), None, None),
-        (1 * GIB, asked(mem=1 * GIB), None, "the job asks for 1.0 GiB: ask for more with --mem"),
+        (1 * GIB, asked(mem=1 * GIB), None, "the job requests 1.0 GiB: request more with --mem"),
         (1 * GIB, asked(mem=2 * GIB), None, None),
         (20 * GIB, asked(), None, None),
     ],

@@ -34,7 +34,10 @@ def test_the_solver_given_stays_as_it_was() -> None:
         ("\udcff=1", "a solver has no field"),
         ("base_rl=1", "Did you mean 'base_lr'"),
         ("base_lr=fast", '^--set base_lr=fast: "base_lr" is a number'),
-        ("base_lr=1,2", "base_lr has one value. hpcbrew sweep SOLVER --set base_lr=1,2"),
+        (
+            "base_lr=1,2",
+            "base_lr takes a single value. To train with each of these: hpcbrew sweep SOLVER --set base_lr=1,2",
+        ),
         ("solver_mode=TPU", "TPU"),
         ("net_param=x", "is a message"),
         ("base_lr=1 max_iter: 5", "sets more than base_lr"),

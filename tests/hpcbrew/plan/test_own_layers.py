@@ -62,5 +62,5 @@ def test_a_job_that_goes_on_is_told_again(own: Path) -> None:
 
 
 def test_a_site_s_own_caffe_has_no_such_layers(own: Path) -> None:
-    with pytest.raises(RequestError, match=r"layers of your own \(my_layers\) are not in a site's Caffe"):
+    with pytest.raises(RequestError, match=r"the site's Caffe does not have your own layers \(my_layers\)"):
         plan(own, engine="module")

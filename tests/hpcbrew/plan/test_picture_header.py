@@ -51,11 +51,11 @@ def test_a_camera_held_sideways_swaps_height_and_width(tmp_path: Path, order: st
     ("data", "said"),
     [
         (b"", "is empty"),
-        (b"<!DOCTYPE html>", "is no picture in a format that OpenCV reads: it begins with b'<!DOCTYPE ht'"),
-        (encoded(".png")[:20], "is cut off"),
-        (encoded(".jpg")[:40], "is cut off"),
-        (encoded(".bmp")[:15], "is cut off"),
-        (b"\xff\xd8" + bytes(100), "no frame follows"),
+        (b"<!DOCTYPE html>", "is not a picture in a format that OpenCV reads: it begins with b'<!DOCTYPE ht'"),
+        (encoded(".png")[:20], "is truncated"),
+        (encoded(".jpg")[:40], "is truncated"),
+        (encoded(".bmp")[:15], "is truncated"),
+        (b"\xff\xd8" + bytes(100), "no frame header"),
     ],
 )
 def test_what_is_no_picture_is_told(tmp_path: Path, data: bytes, said: str) -> None:
@@ -64,7 +64,7 @@ def test_what_is_no_picture_is_told(tmp_path: Path, data: bytes, said: str) -> N
 
 
 def test_a_folder_and_nothing_are_no_pictures(tmp_path: Path) -> None:
-    with pytest.raises(NoPicture, match="is no file"):
+    with pytest.raises(NoPicture, match="is not a file"):
         read(tmp_path)
-    with pytest.raises(NoPicture, match="is not there"):
+    with pytest.raises(NoPicture, match="does not exist"):
         read(tmp_path / "gone")

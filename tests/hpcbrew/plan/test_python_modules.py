@@ -74,7 +74,7 @@ def test_the_places_are_here_beside_the_net_and_pythonpath(folder: Path, monkeyp
         (b"x = 1\nprint 'two'\n", r"asked: SyntaxError: .*late.py:2\)\. This is Python 2 code, .* 2to3 -w"),
         (b"x = (\n", r"asked: SyntaxError: .*late.py:1\)$"),
         (b"# coding: latin-1\nx = '\xe9'\n", r"late.py: is iso-8859-1: save it as UTF-8"),
-        (b"x = '\xe9'\n", r"late.py: is no UTF-8: save it as UTF-8"),
+        (b"x = '\xe9'\n", r"late.py: is not UTF-8: save it as UTF-8"),
         (b"x = '\0'\n", r"asked: "),
         (b"(" * 100_000, r"asked: "),
         (b"-" * 100_000 + b"1", r"asked: "),

@@ -20,22 +20,30 @@ REFUSED = {
     "walltime": (
         "iitd",
         {"queue": "low", "walltime": 168 * HOUR},
-        'queue "low" allows 96:00:00 and 168:00:00 was asked. '
+        'queue "low" allows 96:00:00, but 168:00:00 was requested. '
         '"standard" allows 168:00:00: hpcbrew submit … --queue standard',
     ),
-    "walltime nowhere": ("iitd", {"walltime": 200 * HOUR}, '"standard" allows 168:00:00 and 200:00:00 was asked.'),
+    "walltime nowhere": (
+        "iitd",
+        {"walltime": 200 * HOUR},
+        '"standard" allows 168:00:00, but 200:00:00 was requested.',
+    ),
     "unknown queue": ("iitd", {"queue": "lwo"}, "has no queue 'lwo'. Did you mean 'low'?"),
     "two words for a queue": ("openpbs", {"queue": "gpu -h"}, "--queue 'gpu -h': must be one word"),
     "a line break in a project": ("iitd", {"project": "ee\nrm -r x"}, r"--project 'ee\nrm -r x': must be one word"),
-    "GPUs of a node": ("iitd", {"gpus_per_node": 4}, "has 2 GPUs and 4 were asked: --nodes 2 --gpus-per-node 2"),
-    "GPU type": ("iitd", {"gpus_per_node": 1, "gpu_type": "H1"}, "no GPU type 'H1'. There are: K40, V100, A100-40"),
+    "GPUs of a node": ("iitd", {"gpus_per_node": 4}, "has 2 GPUs, but 4 were requested: --nodes 2 --gpus-per-node 2"),
+    "GPU type": ("iitd", {"gpus_per_node": 1, "gpu_type": "H1"}, "no GPU type 'H1'. Known types: K40, V100, A100-40"),
     "queue without GPUs": (
         "gadi",
         {"gpus_per_node": 1, "queue": "normal"},
         'queue "normal" has no GPUs. "gpuvolta" allows them',
     ),
-    "too few nodes": ("polaris", {"queue": "prod", "nodes": 2}, '"prod" is for 10 to 496 nodes and 2 was asked'),
-    "nodes of this machine": ("local", {"nodes": 2}, "allows 1 node and 2 were asked"),
+    "too few nodes": (
+        "polaris",
+        {"queue": "prod", "nodes": 2},
+        '"prod" is for 10 to 496 nodes, but the request is for 2',
+    ),
+    "nodes of this machine": ("local", {"nodes": 2}, "allows 1 node, 2 were requested"),
     "GPU of this machine": ("local", {"gpus_per_node": 1}, "this machine has none"),
 }
 
@@ -60,7 +68,7 @@ def test_a_job_without_gpus_goes_to_the_cpu_nodes() -> None:
 def test_the_queue_of_a_reservation_is_no_profile_s_to_know() -> None:
     found = resources.resolve(replace(REQUEST, queue="R9920261000"), profiles.load("iitd"), HERE)
     assert (found.queue, found.walltime) == ("R9920261000", 24 * HOUR)
-    with pytest.raises(RequestError, match=r"no queue 'R_debug'.*Where the site has it: queues: \{R_debug: \{\}\}"):
+    with pytest.raises(RequestError, match=r"no queue 'R_debug'.*If the site has it, put queues: \{R_debug: \{\}\}"):
         resources.resolve(replace(REQUEST, queue="R_debug"), profiles.load("iitd"), HERE)
 
 
@@ -119,7 +127,7 @@ def test_a_missing_project_is_told_apart() -> None:
 
 @pytest.mark.parametrize(
     ("asked", "engine", "said"),
-    [({"nodes": 2}, "own", None), ({"nodes": 3}, "module", "the other 2 would stand idle"),
+    [({"nodes": 2}, "own", None), ({"nodes": 3}, "module", "the other 2 would be idle"),
      ({"gpus_per_node": 2}, "own", None), ({"gpus_per_node": 2}, "module", None)],
 )  # fmt: skip
 def test_what_would_stand_idle_is_not_asked_for(asked, engine, said) -> None:
@@ -131,8 +139,8 @@ def test_what_would_stand_idle_is_not_asked_for(asked, engine, said) -> None:
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"cpus": 12}, "openpbs: a node has 8 cores at most and 12 were asked: --cpus 8, or --nodes for more of them"),
-        ({"mem": 2**37}, "a node has 64gb of memory at most and 128gb was asked: --mem 64gb"),
+        ({"cpus": 12}, "openpbs: a node has at most 8 cores, but 12 were requested: give --cpus 8, or more nodes with"),
+        ({"mem": 2**37}, "a node has at most 64gb of memory, but 128gb was requested: give --mem 64gb"),
     ],
 )
 def test_more_than_a_node_has_is_refused_where_the_profile_says_how_much_that_is(asked, said) -> None:
@@ -144,12 +152,15 @@ def test_more_than_a_node_has_is_refused_where_the_profile_says_how_much_that_is
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"cpus": 100}, "local: this machine has 2 cores for a job and 100 were asked: --cpus 2, or leave it out"),
+        (
+            {"cpus": 100},
+            "local: this machine has 2 cores for a job, but 100 were requested: give --cpus 2, or leave it out",
+        ),
         (
             {"mem": 2**37},
-            "this machine has 8.0 GiB of memory for a job and 128.0 GiB was asked: ask for less with --mem",
+            "this machine has 8.0 GiB of memory for a job, but 128.0 GiB was requested: request less with --mem",
         ),
-        ({"gpus_per_node": 1}, "local: a GPU was asked for and this machine has none"),
+        ({"gpus_per_node": 1}, "local: a GPU was requested, but this machine has none"),
     ],
 )
 def test_more_than_this_machine_has_is_refused_in_its_own_queue(asked, said) -> None:

@@ -55,14 +55,22 @@ def test_of_large_records_few_are_read(tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("values", "layer", "said"),
     [
-        ([raw(0), raw(0, 5)], "", r'"00000001" of .*/db is 5×5 and record "00000000" of .*/db 4×4: .*-resize_height'),
+        (
+            [raw(0), raw(0, 5)],
+            "",
+            r'"00000001" of .*/db is 5×5 and record "00000000" of .*/db is 4×4, .*.*-resize_height',
+        ),
         ([raw(0)], "crop_size: 5", "is 4×4, smaller than crop_size 5. Make the database again"),
         ([encoded(8, 6)], "crop_size: 7", "is 8×6, smaller than crop_size 7"),
-        ([b"\xff\xff"], "", 'net:1: source: record "00000000" of .*/db is no Datum.* hpcbrew data check .*/db'),
-        ([pb.AnnotatedDatum(datum=pb.Datum(label=1)).SerializeToString()], "", "the layer AnnotatedData reads such"),
-        ([pb.Datum(encoded=True, data=b"GI").SerializeToString()], "", "is no picture in a format that OpenCV reads"),
+        ([b"\xff\xff"], "", 'net:1: source: record "00000000" of .*/db is not a Datum.* hpcbrew data check .*/db'),
+        ([pb.AnnotatedDatum(datum=pb.Datum(label=1)).SerializeToString()], "", "the AnnotatedData layer reads these"),
+        (
+            [pb.Datum(encoded=True, data=b"GI").SerializeToString()],
+            "",
+            "is not a picture in a format that OpenCV reads",
+        ),
     ],
-    ids=["two sizes", "raw, cropped", "encoded, cropped", "no Datum", "with boxes", "no picture"],
+    ids=["two sizes", "raw, cropped", "encoded, cropped", "not a Datum", "with boxes", "no picture"],
 )
 def test_what_does_not_fit_is_named(tmp_path: Path, values: Values, layer: str, said: str) -> None:
     folder = database(tmp_path / "db", values)

@@ -43,11 +43,11 @@ def test_fields_that_go_together_are_one_axis() -> None:
     [
         (["type,base_lr=SGD:0.01,Adam"], "'Adam' has 1"),
         (["type,base_lr=SGD:0.01,Adam:"], "2 parts joined by colons"),
-        (["type,type=SGD:Adam,Adam:SGD"], "different keys"),
+        (["type,type=SGD:Adam,Adam:SGD"], "distinct keys"),
         (["type,base_lr=SGD:1,Adam:2", "base_lr=3,4"], "base_lr is given twice"),
-        (["base_lr=0.1"], "a sweep has two points at least"),
-        (["base_lr=0.1,"], "different values"),
-        (["base_lr=0.1,0.1"], "different values"),
+        (["base_lr=0.1"], "a sweep needs at least two points"),
+        (["base_lr=0.1,"], "distinct values"),
+        (["base_lr=0.1,0.1"], "distinct values"),
         (["base_lr=1,2", "base_lr=3"], "given twice"),
     ],
 )
