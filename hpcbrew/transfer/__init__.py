@@ -1,1 +1,1 @@
-"""Data on their way: to a cluster's scratch, and home from it."""
+"""Moves data to a cluster's scratch, and back from it."""

@@ -1,4 +1,4 @@
-"""Room on a cluster: what the file systems have left, what quotas leave of it, and whether that is enough."""
+"""Disk space on a cluster: what file systems and quotas leave, and whether that is enough."""
 
 import re
 from collections.abc import Callable
@@ -13,11 +13,11 @@ from hpcbrew.transports.base import Transport
 
 KIB, GIB = 2**10, 2**30
 LITTLE = 10 * GIB
-"""On scratch: a job writes snapshots there, and the engine with CUDA takes about 6 GiB."""
+"""Little space on scratch, in bytes: jobs write snapshots there, and the engine with CUDA takes about 6 GiB."""
 
-# For each folder: df's row; Lustre's quotas of the user, of the folder's group and of its project, of which many sites
-# have those alone; that of the file system that df names. A server of quotas may be out of reach, and then keeps one
-# waiting.
+# Prints for each folder: df's row; Lustre's quotas of the user, of the folder's group and of its project (many sites
+# only have the latter two); the quota of the file system that df names. `timeout` is needed since a quota server may be
+# out of reach.
 ASK = r"""
 me=$(id -un)
 lustre() { # $1: the kind of row; $2: the folder; the rest: whose quota
@@ -40,13 +40,13 @@ done
 exit 0
 """
 _DF = re.compile(r"(?<!\S)(\d{1,18})\s+\d{1,18}\s+(\d{1,18})\s+\d{1,18}%\s+/")
-# File system, blocks used (starred where over), soft limit, hard limit: quota(1) and lfs-quota(1) write the same.
+# File system, blocks used (with a star if over quota), soft limit, hard limit: the format of quota(1) and lfs-quota(1).
 _QUOTA = re.compile(r"\S+\s+(\d{1,18})\*?\s+(\d{1,18})\s+(\d{1,18})\b")
 
 
 @dataclass(frozen=True)
 class Room:
-    """Bytes in all and left to the user, by the tightest bound; `bound` names it."""
+    """Total bytes, and bytes left to the user, by the tightest bound; `bound` names it."""
 
     total: int
     free: int
@@ -54,12 +54,12 @@ class Room:
 
 
 def ask(transport: Transport, folders: list[str]) -> dict[str, Room]:
-    """What there is in each folder, where that can be told."""
+    """Returns the space in each folder for which it is known."""
     return parse(transport.run(["bash", "-c", ASK, "bash", *folders], PurePosixPath("/"), idempotent=True).out)
 
 
 def parse(out: str) -> dict[str, Room]:
-    """What each folder has; other lines are login noise."""
+    """Reads the space in each folder; other lines are login noise."""
     found: dict[str, Room] = {}
     for line in out.splitlines():
         kind, _, rest = line.partition("\t")
@@ -72,10 +72,10 @@ def parse(out: str) -> dict[str, Room]:
 
 
 def judge(sent: int | None, folder: str, room: Room | None, snapshots: int = 0) -> str:
-    """A warning where bytes that are `sent`, None where nothing is, leave little in that folder, or less than a job's
-    `snapshots` take; nothing where there is room.
+    """Returns a warning if sending `sent` bytes (None: nothing) leaves little space in the folder, or less than a job's
+    `snapshots` take; empty if there is enough.
 
-    Raises RequestError where they do not fit.
+    Raises RequestError if they do not fit.
     """
     if room is None:
         return ""
@@ -83,18 +83,18 @@ def judge(sent: int | None, folder: str, room: Room | None, snapshots: int = 0) 
     free = f"{short_size(room.free)} of {short_size(room.total)} are free there ({room.bound})"
     if size > room.free:
         raise RequestError(
-            f"{folder}: {short_size(size)} are to be sent, and {free}: nothing was sent. {full_disk.REMOTE}; or put "
+            f"{folder}: {short_size(size)} must be sent, but {free}: nothing was sent. {full_disk.REMOTE}; or put "
             "another scratch: into the profile"
         )
     if room.free - size < snapshots:
-        beside = f"; {short_size(size)} are to be sent," if size else ","
+        beside = f"; {short_size(size)} must be sent," if size else ","
         return (
-            f"{folder}: {free}{beside} and the job's snapshots take about {short_size(snapshots)}: fewer are written "
-            "with a larger snapshot:, and kept with --keep 2"
+            f"{folder}: {free}{beside} and the job's snapshots take about {short_size(snapshots)}: raise snapshot: to "
+            "write fewer, or give --keep 2 to keep fewer"
         )
     if sent is not None and room.free - size < LITTLE:
         left = short_size(room.free - size)
-        return f"{folder}: {free}, and {short_size(size)} are to be sent: {left} are left for what jobs write"
+        return f"{folder}: {free}, and {short_size(size)} must be sent, which leaves {left} for what jobs write"
     return ""
 
 
@@ -104,7 +104,7 @@ def _file_system(row: str) -> Room | None:
 
 
 def _quota(row: str, whose: str = "quota") -> Room | None:
-    """The hard limit bounds; where there is none, the soft one. 0 is no limit."""
+    """Reads a quota. The bound is the hard limit, or else the soft one; 0 means no limit."""
     match = _QUOTA.match(row)
     limit = (int(match[3]) or int(match[2])) if match else 0
     return Room(limit * KIB, max(0, limit - int(match[1])) * KIB, whose) if match and limit else None

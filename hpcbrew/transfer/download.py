@@ -1,4 +1,4 @@
-"""Brings a job's results home: each file whole or not at all, and only what is not there yet."""
+"""Downloads a job's results: each file completely or not at all, and only those that are not here yet."""
 
 import contextlib
 import hashlib
@@ -19,29 +19,29 @@ from hpcbrew.job import NAME, JobRecord
 from hpcbrew.transports import process
 from hpcbrew.transports.base import OnBytes, Transport
 
-PIECE = 8 * 2**20  # bytes of a large file that are asked for at a time
-OWNER = ".hpcbrew"  # in a folder on this machine: the token of the job that was fetched into it
+PIECE = 8 * 2**20  # bytes of a large file that are requested at a time
+OWNER = ".hpcbrew"  # a file in a folder here: the token of the job that was fetched into it
 DIGEST = re.compile("[0-9a-f]{64}")
-TOGETHER = 500  # files whose digests are asked for in one command, whose length is limited
+TOGETHER = 500  # the most files whose digests one command asks for, since its length is limited
 SHA256 = 'sha256() { if command -v sha256sum >/dev/null; then sha256sum "$@"; else shasum -a 256 "$@"; fi; }; '
-"""A shell function. macOS, where the local queue's results are fetched, may have only shasum, with the same output."""
+"""A shell function: macOS, from whose local queue results are fetched, may only have shasum, with the same output."""
 
 LONGEST_NAME = 200
-"""Characters of a folder's name that is made of settings."""
+"""The most characters of a folder name that is made from settings."""
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """Where each file of the run folder is now, and which of them were there already."""
+    """Where each file of the run folder is now, and which of them were here already."""
 
     places: Mapping[PurePosixPath, Path]
     unchanged: frozenset[PurePosixPath]
 
 
 def default_folder(record: JobRecord) -> Path:
-    """The folder that results go into where none is named: one in the current folder, called as the job is.
+    """Returns the folder for results if none is named: one in the current folder with the job's name.
 
-    Raises RequestError where that is no plain name.
+    Raises RequestError if that is not a plain name.
     """
     one_of_array = f"[{record.point}]" if record.point is not None else ""
     if not NAME.fullmatch(record.name.removesuffix(one_of_array)):
@@ -50,14 +50,14 @@ def default_folder(record: JobRecord) -> Path:
 
 
 def wanted(record: JobRecord, transport: Transport) -> dict[PurePosixPath, int]:
-    """The files of the run folder with their sizes: models, logs, metrics and the job's own description.
+    """Returns the files of the run folder with their sizes: models, logs, metrics and the job's own description.
 
-    What begins with a dot is no result: it may be a transfer's own, on either side. Raises TransportError where the
-    folder is gone.
+    Names that begin with a dot are not results: they may belong to a transfer, on either side. Raises TransportError if
+    the folder is gone.
     """
     sizes = transport.sizes(record.run_folder)
     if not sizes:
-        raise TransportError(f"{record.run_folder}: is empty or gone: there is nothing to fetch of {record.name}")
+        raise TransportError(f"{record.run_folder}: is empty or gone: there is nothing to fetch from {record.name}")
     return {
         name: size
         for name, size in sizes.items()
@@ -75,26 +75,27 @@ def fetch(
     say: Callable[[str], object] = lambda words: None,
     points: Sequence[Mapping[str, str]] = (),
 ) -> Fetched:
-    """Fetches `files` of the job into the folder `into`. A part that broke off is gone on with. Where another process
-    fetches into it, that is waited for, and `say` is told. `points`: of a sweep, their settings, by which their folders
-    are called.
+    """Fetches `files` of the job into the folder `into`, continuing interrupted downloads. If another process is
+    fetching into it, calls `say` and waits for that. `points`: for a sweep, the points' settings, by which their
+    folders are named.
 
-    Raises RequestError where that would overwrite what is not of this job, and TransportError; what had arrived by then
-    is kept.
+    Raises RequestError if it would overwrite files that are not this job's, and TransportError; what has arrived by
+    then is kept.
     """
     if odd := next((name for name in files if ".." in name.parts or name.is_absolute()), None):
-        raise TransportError(f"{record.run_folder}: {odd}: a name that leads out of its folder is not fetched")
+        raise TransportError(f"{record.run_folder}: {odd}: this name leads out of the folder, and is not fetched")
     with _written(into):
         work = f"fetch-{hashlib.sha256(os.fsencode(os.path.realpath(into))).hexdigest()[:32]}"
     if busy(work):
-        say(f"another fetch into {into} is at work on this machine: waiting for it to end")
+        say(f"another fetch into {into} is running on this machine: waiting for it to end")
     places = {name: into / _placed(name, points) for name in files}
     with exclusive(work):
         return Fetched(places, _fetch(record, files, transport, into, places, on_bytes))
 
 
 def _placed(name: PurePosixPath, points: Sequence[Mapping[str, str]]) -> PurePosixPath:
-    """A file of one point of a sweep goes into a folder that bears its settings: `points/2,base_lr=0.1`."""
+    """Returns a file's place. Files of a sweep's point go into a folder named by its settings:
+    `points/2,base_lr=0.1`."""
     number = int(name.parts[1]) if name.parts[0] == layout.POINTS and re.fullmatch("[0-9]{1,9}", name.parts[1]) else 0
     if not 0 < number <= len(points):
         return name
@@ -111,7 +112,7 @@ def _fetch(
     places: Mapping[PurePosixPath, Path],
     on_bytes: OnBytes,
 ) -> frozenset[PurePosixPath]:
-    """Those that were here already."""
+    """Fetches the files, and returns those that were here already."""
     with _written(into):
         _claim(record, places, into)
         have = _unchanged(record, files, transport, places)
@@ -130,19 +131,21 @@ def _written(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        again = full_disk.remedy(error.strerror, "Make room on this machine, and fetch again: it goes on where it was")
+        remedy = "Free some space on this machine, and fetch again: it continues where it was"
+        again = full_disk.remedy(error.strerror, remedy)
         raise TransportError(f"{target}: cannot be written: {error.strerror}{again}") from None
 
 
 def _claim(record: JobRecord, places: Mapping[PurePosixPath, Path], into: Path) -> None:
-    """The files of all jobs are called alike, and the definitions as the user's own."""
+    """Claims a folder for one job, since the files of all jobs have the same names, and definitions those of the user's
+    own. Raises RequestError if it has such files that were not fetched from this job."""
     owner = into / OWNER
     if owner.is_file() and owner.read_bytes() == record.token.encode():
         return
     if others := [printable(str(name), one_line=True) for name, path in places.items() if path.exists()]:
         raise RequestError(
-            f"{into}: has {', '.join(others[:3])}{', …' if others[3:] else ''}, which this job has too, and they were "
-            "not fetched of it. They are left as they are: name another folder with --into"
+            f"{into}: has {', '.join(others[:3])}{', …' if others[3:] else ''}, which were not fetched from this job, "
+            "though it has files of these names. They are not changed: name another folder with --into"
         )
     into.mkdir(parents=True, exist_ok=True)
     replace(owner, record.token.encode())
@@ -151,7 +154,7 @@ def _claim(record: JobRecord, places: Mapping[PurePosixPath, Path], into: Path) 
 def _unchanged(
     record: JobRecord, files: Mapping[PurePosixPath, int], transport: Transport, places: Mapping[PurePosixPath, Path]
 ) -> set[PurePosixPath]:
-    """The files that are here as they lie there, by size and digest."""
+    """Returns the files that are here already with the same size and digest."""
     local = [name for name in files if places[name].is_file()]
     local = [name for name in local if places[name].stat().st_size == files[name]]
     same: set[PurePosixPath] = set()
@@ -160,10 +163,10 @@ def _unchanged(
         idle_timeout = process.read_timeout(sum(files[name] for name in some))
         command = ["sh", "-c", f'{SHA256}sha256 -- "$@"', "sha256sum", *map(str, some)]
         answer = transport.run(command, record.run_folder, idempotent=True, idle_timeout=idle_timeout)
-        # A name may hold what other programs take for the end of a line; sha256sum writes \n in it with a backslash.
+        # A name may contain other line separators; sha256sum escapes only \n, and starts that line with a backslash.
         digests = [line.removeprefix("\\").split(" ")[0] for line in answer.out.split("\n") if line]
         if answer.status != 0 or len(digests) != len(some) or not all(map(DIGEST.fullmatch, digests)):
-            raise TransportError(f"{record.run_folder}: the files' digests could not be had: {answer.words[:1000]}")
+            raise TransportError(f"{record.run_folder}: the files' digests could not be read: {answer.words[:1000]}")
         same |= {name for name, digest in zip(some, digests, strict=True) if digest == file_sha256(places[name])}
     return same
 
@@ -172,7 +175,7 @@ def _one(source: PurePosixPath, size: int, transport: Transport, target: Path, o
     if size <= PIECE:
         data = transport.read(source, 0, size)  # it may have grown since
         if data is None:
-            raise TransportError(f"{source}: went away while it was fetched")
+            raise TransportError(f"{source}: disappeared while it was fetched")
         replace(target, data)
         if layout.mode(source) == 0o600:
             target.chmod(0o600)
@@ -199,7 +202,7 @@ def _one(source: PurePosixPath, size: int, transport: Transport, target: Path, o
 
 
 def _check(source: PurePosixPath, size: int, part: Path, transport: Transport) -> None:
-    """By sha256 on both sides, of the first `size` bytes: a log may have grown since."""
+    """Compares the SHA-256 of the first `size` bytes on both sides: a log may have grown since."""
     command = f"{SHA256}head -c {size} -- {shlex.quote(str(source))} | sha256"
     answer = transport.run(
         ["sh", "-c", command], source.parent, idempotent=True, idle_timeout=process.read_timeout(size)
@@ -208,4 +211,4 @@ def _check(source: PurePosixPath, size: int, part: Path, transport: Transport) -
         raise TransportError(f"{source}: {answer.words}")
     if answer.out.split()[:1] != [file_sha256(part)]:
         part.unlink()
-        raise TransportError(f"{source}: did not arrive as it lies there, and was taken away again: fetch once more")
+        raise TransportError(f"{source}: was damaged on the way, and the copy was removed: fetch it again")

@@ -1,4 +1,4 @@
-"""Data on their way to scratch: what their folder is called meanwhile, and what becomes of one that is abandoned."""
+"""Incomplete uploads on scratch: the names of their folders, and the removal of abandoned ones."""
 
 import hashlib
 import re
@@ -14,12 +14,12 @@ from hpcbrew.transports.base import Transport
 SUFFIX = ".part"
 
 DAYS = 14
-"""Without a change, after which a part is taken for abandoned."""
+"""Days without a change after which a part counts as abandoned."""
 
 CLEARING = 600.0
-"""Seconds of silence while they are taken away."""
+"""Seconds of silence allowed while parts are removed."""
 
-# $1: days; the others: names that are kept. The second form is what a folder has that is being made, as a part is.
+# $1: days; the others: names to keep. The second pattern matches folders that are just being made for a part.
 SWEEP = r"""
 days=$1
 shift
@@ -32,20 +32,20 @@ find . -mindepth 1 -maxdepth 1 -type d \( -name '*.part' -o -name '.*.part.*' \)
 
 
 def name(digest: str) -> str:
-    """What data of this digest are called while they are sent from this machine. Raises TransportError."""
+    """Returns the name of data with this digest while they are sent from this machine. Raises TransportError."""
     host = re.sub(r"[^A-Za-z0-9-]", "", socket.gethostname())[:40]
     return f"{digest}.{host}-{_machine()}{SUFFIX}"
 
 
 def sweep(transport: Transport, folder: PurePosixPath, kept: list[str]) -> None:
-    """Takes away the parts in a folder of data, of this machine and others, that have not changed for `DAYS`; not those
-    which are about to be gone on with. What cannot be taken away stays. Raises TransportError."""
+    """Removes the parts in a data folder, of this machine and others, that have not changed for `DAYS`, except those in
+    `kept`, which are about to be continued. What cannot be removed stays. Raises TransportError."""
     command = ["bash", "-c", SWEEP, "bash", str(DAYS), *kept]
     transport.run(command, folder, idempotent=True, idle_timeout=CLEARING)
 
 
 def _machine() -> str:
-    """Eight digits that tell this machine from another of its name, and from one that has a copy of its files."""
+    """Returns eight digits that distinguish this machine from others of the same name, or with a copy of its files."""
     path = paths.data_home() / "machine"
     with exclusive("machine"):
         try:

@@ -1,7 +1,7 @@
-"""Ships data to a cluster's scratch: what is there is not sent again, what broke off goes on where it was.
+"""Uploads data to a cluster's scratch: what is there is not sent again, and interrupted uploads continue.
 
-An item lies in `data/DIGEST/`, which is there in full or not at all. On the way it is `data/DIGEST.MACHINE.part`, with
-the digests of its files in it; only when they have been checked there does it get its name.
+An item is in `data/DIGEST/`, which is complete whenever it exists. While being sent it is `data/DIGEST.MACHINE.part`,
+which contains the digests of its files; it is renamed only after these have been checked there.
 """
 
 import hashlib
@@ -24,12 +24,12 @@ from hpcbrew.transports import process
 from hpcbrew.transports.base import OnBytes, Transport
 
 SUMS = "SHA256SUMS"
-SMALL = 2**20  # bytes below which files travel together
+SMALL = 2**20  # bytes below which files are sent together
 BATCH = 32 * 2**20
-CHUNK = 32 * 2**20  # bytes of a large file that travel as one: sent in full or again
-MUCH = 2**30  # bytes that a job writes for which the room there is asked for though nothing is sent
-BLOCK = 2**12  # bytes that a file takes at least
-STREAMS = 4  # chunks under way at once: a single one is held up by the line's round trips
+CHUNK = 32 * 2**20  # bytes of a large file that are sent as one: completely or again
+MUCH = 2**30  # bytes written by a job from which the space there is checked even if nothing is sent
+BLOCK = 2**12  # the least bytes that a file takes on disk
+STREAMS = 4  # chunks sent at once: a single one would be limited by round-trip times
 
 
 class Chunk(NamedTuple):
@@ -40,7 +40,7 @@ class Chunk(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """A chunk of one file, and the file on the cluster that it becomes a part of."""
+    """A chunk of one file, and the file on the cluster to which it belongs."""
 
     source: Path
     target: PurePosixPath
@@ -49,7 +49,7 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True)
 class Item:
-    """Files that are sent and checked as one, into one folder below the cluster's scratch folder."""
+    """Files that are sent and checked together, into one folder below the cluster's scratch folder."""
 
     folder: PurePosixPath
     files: tuple[Upload, ...]
@@ -60,12 +60,12 @@ class Item:
 
     @property
     def by_name(self) -> dict[PurePosixPath, Upload]:
-        """Each file by its name in the folder."""
+        """The files by their names in the folder."""
         return {upload.target.relative_to(self.folder): upload for upload in self.files}
 
     @property
     def part(self) -> PurePosixPath:
-        """The folder while it is on its way."""
+        """The folder while it is being sent."""
         return self.folder.with_name(parts.name(self.folder.name))
 
 
@@ -77,10 +77,10 @@ def ship(
     warn: Callable[[str], object] = lambda words: None,
     written: int = 0,
 ) -> None:
-    """Sends what is not there yet. `on_bytes` is told the bytes of each piece, sent or found there; `warn` of little
-    room, before anything is sent: for that, and for the bytes that a job will have `written` there.
+    """Sends what is not there yet. Calls `on_bytes` with the bytes of each piece, whether sent or found there, and
+    `warn`, before anything is sent, if there is little space for the data and for the `written` bytes of the job.
 
-    Raises RequestError where there is too little room, and TransportError; whatever had arrived by then is kept for the
+    Raises RequestError if there is too little space, and TransportError; whatever has arrived by then is kept for the
     next time.
     """
     missing, needed = _absent(uploads, root, transport, on_bytes)
@@ -99,7 +99,7 @@ def ship(
 def _absent(
     uploads: Iterable[Upload], root: PurePosixPath, transport: Transport, on_bytes: OnBytes
 ) -> tuple[list[Item], int]:
-    """The items that are not there, and the bytes that they take beyond what has arrived of them."""
+    """Returns the items that are not there, and the bytes that they take beyond what has arrived of them."""
     groups = groupby(uploads, key=lambda upload: layout.item(upload.target))
     items = [Item(folder, tuple(files)) for folder, files in groups]
     if not items:
@@ -113,14 +113,14 @@ def _absent(
 
 
 def _needed(item: Item, root: PurePosixPath, transport: Transport, present: set[str]) -> int:
-    """What an item takes there, in whole blocks, beyond what has arrived of it before."""
+    """Returns the bytes that an item takes there, in whole blocks, beyond what has already arrived of it."""
     arrived = transport.sizes(root / item.part) if item.part.name in present else {}
     sizes = (upload.size - min(upload.size, arrived.get(name, 0)) for name, upload in item.by_name.items())
     return sum(-(-size // BLOCK) * BLOCK for size in sizes)
 
 
 def _send(item: Item, root: PurePosixPath, transport: Transport, on_bytes: OnBytes) -> None:
-    """Sends what has not arrived of an item, checks all of it there, and gives it its name."""
+    """Sends what has not arrived of an item, checks all of it there, and gives it its final name."""
     part, final = root / item.part, root / item.folder
     if SUMS not in transport.names(part):
         sums = "".join(f"{_escaped(name)}{u.sha256}  {_plain(name)}\n" for name, u in item.by_name.items())
@@ -130,14 +130,14 @@ def _send(item: Item, root: PurePosixPath, transport: Transport, on_bytes: OnByt
     checked = transport.run(["sha256sum", "--check", "--quiet", SUMS], part, idempotent=True, idle_timeout=idle_timeout)
     if checked.status != 0:
         transport.remove_folder(part)
-        raise TransportError(f"{final}: did not arrive as it was sent, and was taken away again: {checked.words}")
+        raise TransportError(f"{final}: was damaged on the way, and was removed: {checked.words}")
     moved = transport.run(["mv", "-T", "--", str(part), str(final)], root, idempotent=True)
     if moved.status != 0 and final.name not in transport.names(final.parent):
         raise TransportError(f"{final}: {moved.words}{full_disk.remedy(moved.words)}")
 
 
 def _send_files(item: Item, part: PurePosixPath, transport: Transport, on_bytes: OnBytes) -> None:
-    """Small files travel many at a time, large ones in chunks."""
+    """Sends small files many at a time, and large ones in chunks."""
     arrived = transport.sizes(part)
     small: dict[PurePosixPath, bytes] = {}
     pieces: list[Piece] = []
@@ -170,14 +170,14 @@ def _send_pieces(pieces: list[Piece], transport: Transport, on_bytes: OnBytes) -
         try:
             for each in sent:
                 each.result()
-        except BaseException:  # Ctrl-C as well: what is under way stops at its next piece, what waits is not begun
+        except BaseException:  # Ctrl-C too: running transfers stop at their next piece, waiting ones do not start
             stopped.set()
             streams.shutdown(wait=False, cancel_futures=True)
             raise
 
 
 def _missing(source: Path, size: int, target: PurePosixPath, begun: bool, transport: Transport) -> list[Chunk]:
-    """The chunks of a large file that are still to be sent: of one that broke off, those whose digests differ."""
+    """Returns the chunks of a large file that must still be sent: if it was interrupted, those whose digests differ."""
     chunks = [Chunk(start, min(CHUNK, size - start)) for start in range(0, size, CHUNK)]
     if not begun:
         return chunks
@@ -207,5 +207,5 @@ def _plain(name: PurePosixPath) -> str:
 
 
 def _escaped(name: PurePosixPath) -> str:
-    """sha256sum marks a line whose name holds a backslash or a line break."""
+    """Returns sha256sum's mark for a line whose name contains a backslash or a line break."""
     return "\\" if re.search(r"[\\\n]", str(name)) else ""

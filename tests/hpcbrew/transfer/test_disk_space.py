@@ -61,7 +61,7 @@ def test_real_folders_have_room_and_one_that_is_not_there_has_none(tmp_path: Pat
 
 
 def test_what_does_not_fit_is_refused_with_the_bound_and_what_to_do() -> None:
-    with pytest.raises(RequestError, match=r"/there: 6\.0 GiB are to be sent, and 5\.0 GiB of 100\.0 GiB .*\(quota\)"):
+    with pytest.raises(RequestError, match=r"/there: 6\.0 GiB must be sent, but 5\.0 GiB of 100\.0 GiB .*\(quota\)"):
         disk_space.judge(6 * GIB, "/there", Room(100 * GIB, 5 * GIB, "quota"))
 
 

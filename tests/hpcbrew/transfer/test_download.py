@@ -113,7 +113,7 @@ def test_files_of_the_same_names_are_the_users_own(record: JobRecord, tmp_path: 
 
 def test_a_folder_is_of_one_job(record: JobRecord, tmp_path: Path) -> None:
     fetch(record, Local(), tmp_path / "into")
-    with pytest.raises(RequestError, match="were not fetched of it"):
+    with pytest.raises(RequestError, match="were not fetched from this job"):
         fetch(replace(record, token="u"), Local(), tmp_path / "into")
 
 
@@ -133,7 +133,7 @@ def test_a_part_of_something_else_is_found_out(record: JobRecord, tmp_path: Path
     part = tmp_path / "into" / "snapshots" / ".lenet_iter_5.caffemodel.part"
     part.parent.mkdir(parents=True)
     part.write_bytes(b"wrong" * 1000)
-    with pytest.raises(TransportError, match="fetch once more"):
+    with pytest.raises(TransportError, match="fetch it again"):
         fetch(record, Local(), tmp_path / "into")
     fetch(record, Local(), tmp_path / "into")
     assert files(tmp_path / "into")["snapshots/lenet_iter_5.caffemodel"] == LARGE
@@ -141,7 +141,7 @@ def test_a_part_of_something_else_is_found_out(record: JobRecord, tmp_path: Path
 
 def test_a_name_that_leads_out_of_the_folder_is_refused(record: JobRecord, tmp_path: Path) -> None:
     names = {PurePosixPath("../evil"): 1}
-    with pytest.raises(TransportError, match="leads out of its folder"):
+    with pytest.raises(TransportError, match="leads out of the folder"):
         fetching.fetch(record, names, Local(), tmp_path / "into", lambda size: None)
 
 
@@ -217,7 +217,7 @@ def test_a_server_that_names_files_elsewhere_is_refused(record: JobRecord, tmp_p
     with contextlib.suppress(TransportError):
         fetch(record, Elsewhere(), tmp_path / "into")
     assert not (tmp_path / "evil").exists()
-    with pytest.raises(TransportError, match="leads out of its folder"):
+    with pytest.raises(TransportError, match="leads out of the folder"):
         fetching.fetch(record, {PurePosixPath(name): 1}, Local(), tmp_path / "into", lambda size: None)
 
 
@@ -236,7 +236,7 @@ def test_digests_that_are_none_are_refused(record: JobRecord, tmp_path: Path, sa
             return CommandResult(0, said)
 
     fetch(record, Local(), tmp_path / "into")
-    with pytest.raises(TransportError, match="digests could not be had"):
+    with pytest.raises(TransportError, match="digests could not be read"):
         fetch(record, Odd(), tmp_path / "into")
 
 
@@ -256,7 +256,7 @@ def test_of_two_fetches_into_one_folder_one_waits(record: JobRecord, tmp_path: P
     assert [one.returncode for one in fetches] == [0] * 4
     assert files(tmp_path / "into")["snapshots/lenet_iter_5.caffemodel"] == LARGE
     assert {words.strip() for words in said if words} <= {
-        f"another fetch into {tmp_path}/into is at work on this machine: waiting for it to end"
+        f"another fetch into {tmp_path}/into is running on this machine: waiting for it to end"
     }
 
 
@@ -280,7 +280,7 @@ def test_a_fetch_waits_for_another_and_says_so(record: JobRecord, tmp_path: Path
     (Path(record.run_folder) / "snapshots" / "lenet_iter_5.caffemodel").write_bytes(b"small")
     fetch(record, Slow(), tmp_path / "into")
     other.join()
-    assert told == [f"another fetch into {tmp_path}/into is at work on this machine: waiting for it to end"]
+    assert told == [f"another fetch into {tmp_path}/into is running on this machine: waiting for it to end"]
 
 
 @pytest.mark.parametrize("name", ["../evil", "/evil", "a/b", "..", ".", "a\n", "", ".config", "lenet[2]", "\x1b"])
