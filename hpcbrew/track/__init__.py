@@ -1,1 +1,1 @@
-"""What became of jobs: the ledger, the scheduler's answers and the run folders, brought together."""
+"""Tracks what becomes of jobs, by combining the ledger, the scheduler's answers and the run folders."""

@@ -1,4 +1,4 @@
-"""Jobs that were submitted from another machine: their run folders say what they are."""
+"""Finds jobs that were submitted from another machine, by their run folders, which describe them."""
 
 import re
 from collections.abc import Callable
@@ -15,9 +15,9 @@ from hpcbrew.track.refresh import Site, TrackedJob
 from hpcbrew.transports.base import Contents, NoRecord, Transport
 
 TIME = re.compile(r"-?[0-9]{1,15}(\.[0-9]+)?")
-"""As stat prints it, in seconds since 1970."""
+"""A time as `stat` prints it, in seconds since 1970."""
 
-# $1: the folder of the run folders; $2: the name of the file with a job's id. stat's options differ on macOS.
+# $1: the folder of run folders; $2: the name of the file with a job's id. stat has other options on macOS.
 SUBMITTED = r"""
 [ -d "$1" ] || exit 0
 find "$1" -mindepth 2 -maxdepth 2 -name "$2" -exec sh -c '
@@ -32,7 +32,8 @@ TOP = PurePosixPath("/")
 def adopt(
     cluster: Cluster, ledger: Ledger, say: Callable[[str], object] = lambda words: None, since: float = 0
 ) -> list[TrackedJob]:
-    """Writes the cluster's jobs that `unknown` finds into the ledger, each as it stands now. Raises TransportError."""
+    """Enters the cluster's jobs that `unknown` finds into the ledger, with their current state. Raises
+    TransportError."""
     site = refresh.reach(cluster.address)
     found = unknown(cluster, site, ledger, say, since)
     with ledger.together():
@@ -44,10 +45,10 @@ def adopt(
 def unknown(
     cluster: Cluster, site: Site, ledger: Ledger, say: Callable[[str], object] = lambda words: None, since: float = 0
 ) -> list[JobRecord]:
-    """The cluster's jobs that the ledger does not know, submitted `since` (Unix seconds) or later, oldest first. `say`
-    is told of each run folder whose description is not what it should be: that is left aside.
+    """Returns the cluster's jobs that the ledger does not know, submitted at `since` (Unix seconds) or later, oldest
+    first. Skips run folders with a malformed description, and calls `say` for each.
 
-    Raises TransportError where the cluster cannot be reached.
+    Raises TransportError if the cluster cannot be reached.
     """
     root = site.transport.root(cluster.scratch or "")
     known = ledger.tokens()
@@ -59,7 +60,7 @@ def unknown(
 
 
 def _jobs(transport: Transport, root: PurePosixPath, cluster: Cluster, say: Callable[[str], object]) -> list[JobRecord]:
-    """Every run folder that has an id and describes itself. What else lies there is left aside."""
+    """Returns a record for every run folder that has an id and a description; anything else there is ignored."""
     submitted = _submitted(transport, root / layout.RUNS)
     files = iter(transport.read_all([folder / name for folder in submitted for name in (layout.JOB, layout.ID)]))
     records = []
@@ -75,9 +76,9 @@ def _jobs(transport: Transport, root: PurePosixPath, cluster: Cluster, say: Call
             name, token, solver = identity
             if folder.name != f"{name}-{token}":
                 read = layout.JOB
-                raise Malformed(f"is of {name}-{token}")
+                raise Malformed(f"describes {name}-{token}")
         except Malformed as error:
-            say(f"{folder} is left aside: {read}: {error}")
+            say(f"{folder} is skipped: {read}: {error}")
             continue
         status = JobStatus(JobState.QUEUED)
         records.append(JobRecord(token, name, cluster.address, solver, time, folder, status, ids[0]))
@@ -85,17 +86,18 @@ def _jobs(transport: Transport, root: PurePosixPath, cluster: Cluster, say: Call
 
 
 def _identity(transport: Transport, folder: PurePosixPath, described: Contents) -> tuple[str, str, str] | None:
-    """As `job_description.read_identity`; the description of a large sweep is no small file. Raises Malformed."""
+    """As `job_description.read_identity`, but reads the large description of a large sweep separately. Raises
+    Malformed."""
     if isinstance(described, NoRecord) and described.large:
         described = transport.read(folder / layout.JOB, 0, job_description.DESCRIBED + 1)
     return job_description.read_identity(run_folder.held(described))
 
 
 def _submitted(transport: Transport, runs: PurePosixPath) -> dict[PurePosixPath, float]:
-    """The run folders below `runs`, and when their jobs were given ids (Unix seconds)."""
+    """Returns the run folders below `runs`, and when their jobs were given ids (Unix seconds)."""
     answer = transport.run(["bash", "-c", SUBMITTED, "bash", str(runs), layout.ID], TOP, idempotent=True)
     if answer.status != 0:
-        raise TransportError(f"{runs}: cannot be looked through: {answer.words}")
+        raise TransportError(f"{runs}: cannot be searched: {answer.words}")
     rows = (row.partition("\t")[::2] for row in answer.out.split("\0"))
     found = {PurePosixPath(folder): float(time) for time, folder in rows if TIME.fullmatch(time)}
     return {folder: time for folder, time in found.items() if folder.parent == runs}

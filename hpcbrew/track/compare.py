@@ -1,4 +1,4 @@
-"""Jobs side by side: the points of a sweep, or jobs of any kind, with their settings, figures and curves."""
+"""Compares jobs side by side: the points of a sweep, or any jobs, with their settings, figures and curves."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -30,13 +30,13 @@ ASIDE = {
     "snapshot_prefix", "snapshot", "snapshot_format", "snapshot_after_train", "solver_mode", "device_id", "debug_info",
     "display", "test_interval", "test_iter", "test_initialization", "test_compute_loss", "weights",
 }  # fmt: skip
-"""Fields of solvers that say nothing of what is learned."""
+"""Solver fields that do not affect what is learned."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One job. `settings`: what was set on the command line, and what differs in the solvers of all that are compared.
-    `outputs`: of its last test, at iteration `tested`; `best`: each one's best. `log`: its course.
+    """One job. `settings`: what was set on the command line, and what differs between the solvers of the compared jobs.
+    `outputs`: those of its last test, at iteration `tested`; `best`: the best value of each. `log`: its whole course.
     """
 
     id: str
@@ -52,7 +52,7 @@ class Row:
     log: TrainingLog
 
     def as_json(self) -> dict[str, object]:
-        """The object that `compare --json` prints; losses are (iteration, loss) of all that was noted."""
+        """Returns the object that `compare --json` prints; losses are (iteration, loss) for all recorded values."""
         figures = {n: v for n, v in self.__dict__.items() if n != "log"}
         losses = [(row.iteration, row.loss) for row in self.log.train if math.isfinite(row.loss)]
         best = {name: best.__dict__ for name, best in self.best.items()}
@@ -60,8 +60,8 @@ class Row:
 
 
 def rows(records: Sequence[JobRecord], ledger: Ledger, say: Say) -> list[Row]:
-    """A row for each job; for a sweep, one for each of its points. `say` is told of metrics that cannot be
-    read, or are too long to be read whole. Raises TransportError where a folder is gone."""
+    """Returns a row for each job; for a sweep, one for each of its points. Calls `say` about metrics that cannot be
+    read or are too long to be read whole. Raises TransportError if a run folder is gone."""
     found = [row for record in records for row in _rows(record, ledger, say)]
     solvers = [solver for _, solver in found]
     different = {
@@ -82,7 +82,7 @@ def rows(records: Sequence[JobRecord], ledger: Ledger, say: Say) -> list[Row]:
 
 
 def labels(compared: Sequence[Row]) -> list[str]:
-    """What tells each from the others, for legends: its name, its settings, its id where these are those of another."""
+    """Returns labels for legends, which tell the rows apart: name, settings, and the id if another row has the same."""
     names = [row.name for row in compared]
     own = [_told(row, compared) for row in compared]
     plain = [_label(row.name, settings) for row, settings in zip(compared, own, strict=True)]
@@ -95,7 +95,7 @@ def labels(compared: Sequence[Row]) -> list[str]:
 
 
 def _told(row: Row, compared: Sequence[Row]) -> str:
-    """A row's settings, but for those that all have: they tell none from another."""
+    """Returns a row's settings except those that all rows share, which would not tell them apart."""
     alike = {key for key, value in row.settings.items() if all(other.settings.get(key) == value for other in compared)}
     return ", ".join(f"{key} {value}" for key, value in row.settings.items() if len(compared) == 1 or key not in alike)
 
@@ -105,7 +105,7 @@ def _label(name: str, settings: str) -> str:
 
 
 def _rows(record: JobRecord, ledger: Ledger, say: Say) -> Iterator[tuple[Row, dict[str, str]]]:
-    """Each row, and what is set in its solver."""
+    """Yields each row with the fields set in its solver."""
     site = refresh.reach(record.address)
     described = run_folder.describe(record, site.transport)
     points = described.points if record.point is None else ()
@@ -123,16 +123,16 @@ def _rows(record: JobRecord, ledger: Ledger, say: Say) -> Iterator[tuple[Row, di
 
 
 def _with_past(log: TrainingLog, record: JobRecord, snapshot: str | None, site: Site, say: Say) -> TrainingLog:
-    """A resumed job's past may be gone, and is told of then."""
+    """Prepends the past of a resumed job; if that is gone, says so."""
     try:
         return course.with_past(log, snapshot, run_folder.described_in(record).parent, site.transport, say)
     except TransportError as error:
-        say(f"what {record.name} was resumed from cannot be read: {error}")
+        say(f"the job that {record.name} was resumed from cannot be read: {error}")
         return log
 
 
 def _fields(solver: Contents) -> dict[str, str]:
-    """What is set in a solver, but for nets and states that are written into it; nothing where it is none."""
+    """Returns the fields set in a solver, except inline nets and states; none if the text is not a solver."""
     try:
         written = (run_folder.held(solver) or b"").decode()
         found = text.parse(written, pb.SolverParameter, layout.SOLVER)
@@ -171,12 +171,12 @@ def _row(tracked: TrackedJob, log: TrainingLog, settings: dict[str, str]) -> Row
 
 
 def _of_net(name: str, number: int) -> str:
-    """An output of a further test net, as the engine's progress.json names it."""
+    """Returns the name of an output of test net `number`, as in the engine's progress.json."""
     return f"{name} #{number}" if number else name
 
 
 def _best(log: TrainingLog) -> dict[str, Best]:
-    """The best value of each output of tests: the lowest of losses and errors, the highest of others."""
+    """Returns the best value of each test output: the lowest of losses and errors, the highest of others."""
     found: dict[str, Best] = {}
     for number, tests in log.tests.items():
         for row in tests:
@@ -188,14 +188,14 @@ def _best(log: TrainingLog) -> dict[str, Best]:
 
 
 def logs(compared: Sequence[Row]) -> dict[str, TrainingLog]:
-    """Their courses by their labels; one alone needs none."""
+    """Returns the rows' courses by label; a single row has the label ""."""
     if len(compared) == 1:
         return {"": compared[0].log}
     return dict(zip(labels(compared), (row.log for row in compared), strict=True))
 
 
 def draw(found: dict[str, TrainingLog], view: View, path: Path, *, log: bool = False) -> None:
-    """Their curves; the file's suffix says in which form.
+    """Draws the curves into a file; its suffix determines the format.
 
     Raises ImportError without matplotlib, OSError and ValueError for a file that cannot be written.
     """

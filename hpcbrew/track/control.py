@@ -1,4 +1,4 @@
-"""What is done to a job that is in the queue or runs: cancelled, held, released."""
+"""Cancels, holds and releases jobs that are queued or running."""
 
 import contextlib
 import time
@@ -18,24 +18,24 @@ from hpcbrew.track.status import after_hold, after_release, suspended
 Command = Callable[[Pbs], Callable[[str], tuple[str, ...]]]
 
 PATIENCE = 3.0
-"""Seconds that one waits for the end of a job that was cancelled."""
+"""Seconds to wait for the end of a cancelled job."""
 
 LOOK = 0.2
-"""Seconds between two looks at it on this machine. A cluster is asked twice, at the begin and the end."""
+"""Seconds between two queries of it on this machine. A cluster is asked twice, at the beginning and the end."""
 
 Sites = dict[Address, Site | TransportError]
-"""Connections that stand, for several jobs in turn; or why there is none: a login is not tried again for each."""
+"""Open connections, to be shared by several jobs; or why one could not be made, so that it is not tried for each."""
 
 
 def cancel(record: JobRecord, ledger: Ledger, sites: Sites | None = None, *, patience: float = PATIENCE) -> str:
-    """Asks for the end of a job, of all its links where it is a chain, and waits for it for `patience` seconds. Returns
-    what came of it, in words."""
+    """Cancels a job, or all links of a chain, and waits for its end for `patience` seconds. Returns a description of
+    the outcome."""
     site, seen = _seen(record, ledger, sites)
     if seen.record.status.state.final:
         return f"has ended already: {seen.record.status.state}"
     _check_confirmed(seen, "cancelled")
     ledger.cancel_asked(record.token, asked=True)
-    with contextlib.suppress(TransportError):  # it is for a further job of a chain that is being submitted just now
+    with contextlib.suppress(TransportError):  # only matters if a next link of the chain is just being submitted
         site.transport.add_files(record.run_folder, {PurePosixPath(layout.CANCELLED): b""})
     try:
         found = _each(site, seen, lambda s: s.delete_command)
@@ -48,10 +48,10 @@ def cancel(record: JobRecord, ledger: Ledger, sites: Sites | None = None, *, pat
 
 
 def _ended(site: Site, seen: TrackedJob, ledger: Ledger, patience: float) -> str:
-    """What has become of a job whose end was asked for, and which may write a snapshot first."""
+    """Describes what has become of a cancelled job, which may write a snapshot before it ends."""
     until = time.monotonic() + patience
     pause = LOOK if seen.record.address.transport == "local" else PATIENCE
-    with contextlib.suppress(TransportError):  # it has been asked for all the same
+    with contextlib.suppress(TransportError):  # the job was told to end all the same
         while not (now := _now(site, seen, ledger)).state.final and time.monotonic() + pause <= until:
             time.sleep(pause)
         if now.state.final:
@@ -60,20 +60,21 @@ def _ended(site: Site, seen: TrackedJob, ledger: Ledger, patience: float) -> str
 
 
 def hold(record: JobRecord, ledger: Ledger, sites: Sites | None = None) -> str:
-    """Keeps a job that waits from being started. Raises RequestError for one that runs, or has ended."""
+    """Keeps a queued job from starting. Returns a description of the outcome. Raises RequestError for a job that runs
+    or has ended."""
     site, seen = _seen(record, ledger, sites)
     _check(seen, "held")
     if seen.record.status.state in (JobState.RUNNING, JobState.ENDING) and len(seen.live) == 1:
-        raise RequestError("runs already, and only a job that waits can be held")
+        raise RequestError("is running already; only a queued job can be held")
     if suspended(seen.record.status):
-        raise RequestError("has begun and is suspended, and only a job that waits can be held")
+        raise RequestError("has started and is suspended; only a queued job can be held")
     if not _each(site, seen, lambda s: s.hold_command):
         return "had ended before it could be held"
     return after_hold(_now(site, seen, ledger), links=len(seen.live))
 
 
 def release(record: JobRecord, ledger: Ledger, sites: Sites | None = None) -> str:
-    """Lets a held job go. Raises RequestError for one that has ended."""
+    """Releases a held job. Returns a description of the outcome. Raises RequestError for a job that has ended."""
     site, seen = _seen(record, ledger, sites)
     _check(seen, "released")
     if not _each(site, seen, lambda s: s.release_command):
@@ -82,7 +83,7 @@ def release(record: JobRecord, ledger: Ledger, sites: Sites | None = None) -> st
 
 
 def _now(site: Site, seen: TrackedJob, ledger: Ledger) -> JobStatus:
-    """What has become of a job that PBS took a change of: it takes some that change nothing."""
+    """Returns the state of a job after PBS accepted a change to it: PBS also accepts changes that have no effect."""
     return refresh.look(site, [seen.record], ledger)[0].record.status
 
 
@@ -103,28 +104,29 @@ def _seen(record: JobRecord, ledger: Ledger, sites: Sites | None) -> tuple[Site,
 def _check(seen: TrackedJob, verb: str) -> None:
     status = seen.record.status
     if status.state.final:
-        raise RequestError(f"has ended already ({status.state}), and cannot be {verb}")
+        raise RequestError(f"has ended already ({status.state}) and cannot be {verb}")
     _check_confirmed(seen, verb)
 
 
 def _check_confirmed(seen: TrackedJob, verb: str) -> None:
-    """That a job is not known there does not mean that it is not there: qsub may be at work."""
+    """A job that is not known to the scheduler may still reach it: qsub may be at work. Raises RequestError."""
     if not seen.live:
         why = seen.trouble or "was not yet confirmed by the scheduler"
-        raise RequestError(f"{why}, and cannot be {verb}; hpcbrew status looks again")
+        raise RequestError(f"{why}, and cannot be {verb}; hpcbrew status checks again")
 
 
 def _each(site: Site, seen: TrackedJob, command: Command) -> bool:
-    """Later links of a chain first: the end of one would let the next begin. Whether any of them was still there.
+    """Runs the command for each of the job's ids, later links of a chain first, since the end of one would start the
+    next. Returns whether any of them still existed.
 
-    Raises Unanswered where nobody can tell what came of it.
+    Raises Unanswered if the outcome is unknown.
     """
     found = False
     for job_id in reversed(seen.live):
         try:
             answer = site.transport.run(command(site.scheduler)(job_id), PurePosixPath("/"))
         except Unanswered as error:
-            advice = f"Whether it was obeyed, hpcbrew status {job_id} will tell"
+            advice = f"hpcbrew status {job_id} will show whether it took effect"
             raise Unanswered(error.where, error.what, error.seconds, advice) from None
         found |= site.scheduler.parse_change(answer)
     return found

@@ -1,4 +1,4 @@
-"""The course of a training, by metrics.jsonl: losses and tests by iteration; behind a resumed job's, its past."""
+"""The course of a training from metrics.jsonl: losses and tests by iteration; for a resumed job, with its past."""
 
 import math
 import re
@@ -15,7 +15,7 @@ from hpcbrew.track.metrics import Metrics
 from hpcbrew.transports.base import FileReader, Transport
 
 LINKS = 50
-"""So many jobs are followed back, each resumed from the one before."""
+"""The most jobs that are followed back, each resumed from the one before."""
 
 _RESUMED = re.compile(
     r"\.\./(?P<folder>[^/.][^/]*(/points/[0-9]{1,9})?)/snapshots/"
@@ -24,12 +24,13 @@ _RESUMED = re.compile(
 
 
 def course(folder: PurePosixPath, reader: FileReader, say: Say) -> TrainingLog:
-    """What the metrics of one run folder tell."""
+    """Returns the course recorded in one run folder's metrics."""
     return of_entries(Metrics(reader, folder, say, lasting=False).all())
 
 
 def of_entries(entries: Iterable[dict[str, Any]]) -> TrainingLog:
-    """Of objects of metrics.jsonl, in their order. Where iterations were done again, the last ones count."""
+    """Builds the course from the objects of metrics.jsonl, in order. If iterations were repeated, the last ones
+    count."""
     log, began = TrainingLog(), None
     for values in entries:
         time = values.get("time")
@@ -51,8 +52,8 @@ def of_entries(entries: Iterable[dict[str, Any]]) -> TrainingLog:
 
 
 def with_past(log: TrainingLog, resumed: str | None, runs: PurePosixPath, site: Transport, say: Say) -> TrainingLog:
-    """`log` behind what the jobs had done that it was resumed from. `resumed`: the state that it began with, as its
-    description names it; `runs`: where the run folders lie, beside each other."""
+    """Returns `log` preceded by the courses of the jobs it was resumed from. `resumed`: the state it started from, as
+    its description names it; `runs`: the folder that contains the run folders."""
     reader = site.reader()
     try:
         for _ in range(LINKS):
@@ -68,7 +69,7 @@ def with_past(log: TrainingLog, resumed: str | None, runs: PurePosixPath, site: 
 
 
 def _resumed(folder: PurePosixPath, site: Transport) -> str | None:
-    """What the job in that run folder was resumed from, by its description."""
+    """Returns the state that the job in that run folder was resumed from, according to its description."""
     try:
         described = job_description.read_description(site.read(folder / layout.JOB, 0, job_description.DESCRIBED + 1))
     except Malformed:
@@ -77,7 +78,8 @@ def _resumed(folder: PurePosixPath, site: Transport) -> str | None:
 
 
 def joined(before: TrainingLog, after: TrainingLog, at: int) -> TrainingLog:
-    """One log of two: `before` up to the snapshot of iteration `at`, `after` from there, its seconds going on."""
+    """Joins two logs: `before` up to the snapshot of iteration `at`, and `after` from there, with continuous
+    seconds."""
     kept = [row for row in before.train if row.iteration < at]
     passed = max((row.seconds for row in kept if math.isfinite(row.seconds)), default=0.0)
     numbers = dict.fromkeys([*before.tests, *after.tests])
@@ -104,7 +106,7 @@ def _figure(value: Any) -> float:
 
 
 def _outputs(outputs: dict[str, Any]) -> Iterable[tuple[str, float]]:
-    """Each by its name; the elements of one that is a list as NAME, NAME[1], NAME[2] …"""
+    """Yields outputs by name; the elements of a list are NAME, NAME[1], NAME[2] …"""
     for name, value in outputs.items():
         for n, element in enumerate(value if isinstance(value, list) else [value]):
             yield f"{name}[{n}]" if n else name, _figure(element)

@@ -1,5 +1,5 @@
-"""What a job has come to, where neither its records nor the scheduler say enough: its run folder is looked through
-once, when the job has ended."""
+"""Finds out how a job ended if neither its records nor the scheduler say enough: its run folder is searched once, when
+the job has ended."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,33 +16,34 @@ from hpcbrew.track.run_folder import ExitRecord
 from hpcbrew.track.status import FORGOTTEN, TERMINATED
 from hpcbrew.transports.base import Contents, Transport
 
-NO_SNAPSHOT = "left in time, and with no snapshot to go on from: submit it again, with a longer walltime"
+NO_SNAPSHOT = "stopped in time, but without a snapshot to continue from: submit it again, with a longer walltime"
 
 NEVER_BEGAN = (
-    "the scheduler does not know it any more, and it never began: it was deleted, or its queue leads to others and "
-    "none of them takes such a job: ask for less, or choose another with --queue"
+    "the scheduler no longer knows it, and it never started: it was deleted, or its queue routes to others, none of "
+    "which accepts such a job: request less, or choose another with --queue"
 )
 
 FOLDERS = 500
-"""So many are looked into by one command."""
+"""The most folders that one command searches."""
 
 WORDS_AT_END = 4096
-"""Bytes of the scheduler's log in which its reason is looked for."""
+"""Bytes at the end of the scheduler's log that are searched for its reason."""
 
 
 def doubtful(status: JobStatus) -> bool:
-    """Whether the run folder may tell more of this end."""
+    """Whether the run folder may tell more about this end."""
     return LEFT_IN_TIME in status.reason or status.reason == FORGOTTEN or _of_a_signal(status)
 
 
 def looked_into(transport: Transport, records: Sequence[JobRecord]) -> list[JobStatus]:
-    """The true states of jobs whose ends are `doubtful`. Raises TransportError where the cluster does not answer."""
+    """Returns the true states of jobs whose ends are `doubtful`. Raises TransportError if the cluster does not
+    answer."""
     in_time = [r for r in records if LEFT_IN_TIME in r.status.reason]
     snapshots = _found(transport, [r.run_folder / layout.SNAPSHOTS for r in in_time], "*.solverstate*")
     have_snapshots = {path.parent for path in snapshots}
     single = [r.run_folder for r in records if r.status.reason == FORGOTTEN and not r.is_array]
     there = _found(transport, single, layout.SOLVER, layout.LOG)
-    # Of a folder that was taken away nobody can tell.
+    # A folder that was removed proves nothing, hence the check for the solver.
     never_begun = {f for f in single if f / layout.SOLVER in there and f / layout.LOG not in there}
     found = []
     for record in records:
@@ -66,7 +67,7 @@ def _of_a_signal(status: JobStatus) -> bool:
 
 
 def _of_points(transport: Transport, record: JobRecord) -> JobStatus:
-    """What an array that the scheduler has forgotten has come to, by the exit records of its jobs."""
+    """Returns the state of an array that the scheduler has forgotten, from the exit records of its jobs."""
     try:
         number = len(run_folder.describe(record, transport).points)
     except TransportError as error:
@@ -95,9 +96,9 @@ def _exit(data: Contents) -> ExitRecord | None:
 
 
 def _found(transport: Transport, folders: Sequence[PurePosixPath], *names: str) -> set[PurePosixPath]:
-    """The files in these folders that have one of these names, which are patterns of find's.
+    """Returns the files in these folders whose names match one of `names`, which are patterns for `find`.
 
-    A folder that is not there makes `find` end with status 1.
+    A folder that does not exist makes `find` exit with status 1.
     """
     places = [str(folder) for folder in folders]
     named = [word for name in names for word in ("-o", "-name", name)][1:]
@@ -107,6 +108,6 @@ def _found(transport: Transport, folders: Sequence[PurePosixPath], *names: str) 
         command = ("find", *places[start : start + FOLDERS], *wanted)
         answer = transport.run(command, query.TOP, idempotent=True)
         if answer.status not in (0, 1):
-            raise TransportError(f"run folders cannot be looked through: {answer.words}")
+            raise TransportError(f"run folders cannot be searched: {answer.words}")
         found |= {PurePosixPath(path) for path in answer.out.split("\0") if path}
     return found

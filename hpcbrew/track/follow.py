@@ -1,4 +1,4 @@
-"""Stays with a job until it ends: when its run folder is looked at, and when the scheduler is asked."""
+"""Follows a job until it ends: decides when to read its run folder, and when to ask the scheduler."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -13,24 +13,24 @@ from hpcbrew.track.metrics import Metrics
 from hpcbrew.track.refresh import Site, TrackedJob
 
 LOCAL, REMOTE = (0.5, 2.0), (5.0, 30.0)
-"""Seconds between two looks at a run folder, and between two questions to the scheduler: on this machine; on a cluster,
-whose scheduler others ask too."""
+"""Seconds between two reads of a run folder, and between two queries of the scheduler: on this machine, and on a
+cluster, whose scheduler others query too."""
 
 Rest = Callable[[float, float], object]
-"""Stays for some seconds, the first number; where the run folder says that the job has ended, a multiple of the second.
-"""
+"""Called between two queries with the seconds to stay, and the seconds between two looks for the end: it may return
+early, after a multiple of the latter, if the run folder says that the job has ended."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """A job at one moment, and the tests that its engine has done since the look before: objects of metrics.jsonl."""
+    """A job at one moment, and the tests that its engine has run since the previous look: objects of metrics.jsonl."""
 
     tracked: TrackedJob
     tests: list[dict[str, Any]]
 
 
 def training(record: JobRecord, site: Site, ledger: Ledger, say: Say) -> Iterator[Look]:
-    """As `looks`, with the results of its tests; a look that finds very many of them is given several times."""
+    """The same as `looks`, with the job's test results; a look that finds very many is yielded in several parts."""
     reader = site.transport.reader()
     metrics = Metrics(reader, record.run_folder, say, lasting=True)
     try:
@@ -38,7 +38,7 @@ def training(record: JobRecord, site: Site, ledger: Ledger, say: Say) -> Iterato
             yield Look(tracked, [])
             for entries in metrics.new():
                 yield Look(tracked, [values for values in entries if values["phase"] == "test"])
-            reader.close()  # some servers let one session in at a time
+            reader.close()  # some servers allow only one session at a time
     finally:
         reader.close()
 
@@ -52,7 +52,7 @@ class SweepLook:
 
 
 def sweep(record: JobRecord, count: int, site: Site, ledger: Ledger, say: Say) -> Iterator[SweepLook]:
-    """A sweep of `count` points again and again, the last time when it has ended."""
+    """Yields a sweep of `count` points repeatedly, the last time when it has ended."""
     points = [TrackedJob(ledger.find(f"{record.token}[{n}]")) for n in range(1, count + 1)]
     _, asking = LOCAL if record.address.transport == "local" else REMOTE
     while True:
@@ -68,10 +68,10 @@ def sweep(record: JobRecord, count: int, site: Site, ledger: Ledger, say: Say) -
 
 
 def looks(record: JobRecord, site: Site, ledger: Ledger, say: Say, rest: Rest | None = None) -> Iterator[TrackedJob]:
-    """The job again and again, the last time when it has ended; less often while its cluster does not answer.
+    """Yields the job repeatedly, the last time when it has ended; less often while its cluster does not answer.
 
-    Where it is in its run folder is looked at more often than the scheduler is asked; with `rest`, which is called in
-    between, that is left to it. `say` is told of each connection that drops.
+    Reads its progress in the run folder more often than it asks the scheduler; with `rest`, which is called between
+    queries, reading the folder is left to that. Calls `say` for each dropped connection.
     """
     if record.status.state.final and record.status.state is not JobState.LOST:
         yield refresh.as_kept(record, ledger.outcomes())  # the scheduler may have forgotten it

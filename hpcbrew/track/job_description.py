@@ -1,4 +1,4 @@
-"""What job.json says: what the job of a run folder is, as it was written down with it."""
+"""Reads job.json, the description of the job in a run folder."""
 
 import re
 from dataclasses import dataclass
@@ -11,21 +11,21 @@ from hpcbrew.job import NAME, TOKEN, WORD, WORDS, After
 from hpcbrew.schedulers.pbs import JOB_ID
 
 DESCRIBED = 64 * 2**20
-"""Bytes of the largest job.json: that of a sweep of ten thousand points."""
+"""The most bytes of a job.json: enough for a sweep of ten thousand points."""
 
 MOST_POINTS = 100_000
-"""Points of the largest sweep whose description is read: no PBS takes an array of so many jobs."""
+"""The most points of a sweep whose description is read: no PBS accepts an array of that many jobs."""
 
 
 @dataclass(frozen=True)
 class JobDescription:
-    """What a job is, as it was written down with it; of one job of an array, what the array is.
+    """The description of a job; for one job of an array, the description of the array.
 
-    `overrides`: what --set changed, by its name in the solver; `points`: of a sweep, those of each of its points.
-    `resources`: the fields of plan.resources.Resources, each of its kind. `definitions`: the names of the prototxt
-    files in the folder, none of which leads out of it, or is that of another file there. `snapshot`: the state that it
-    began with, as seen from there. `layers`: the modules of layers from outside of the tree that went along.
-    `flags`: of the engine's training.
+    `overrides`: what --set changed, by solver field; `points`: for a sweep, those of each of its points. `resources`:
+    the fields of job.Resources, each of its type. `definitions`: the names of the prototxt files in the run folder,
+    none of which leads out of it or is the name of another file there. `snapshot`: the state it started from, relative
+    to the folder. `layers`: the modules that define layers from outside the tree. `flags`: those for the engine's
+    training.
     """
 
     name: str
@@ -45,8 +45,8 @@ class JobDescription:
         return int(self.resources["nodes"])
 
     def settings(self, point: int | None) -> dict[str, str]:
-        """What was set for one point of a sweep, counted from 1, beside what was for all; for a job that is none, just
-        that. Raises TransportError for a point that the sweep does not have."""
+        """Returns what was set for one point of a sweep, counted from 1, together with what was set for all points; for
+        a job that is not a point, just the latter. Raises TransportError for a point that the sweep does not have."""
         if point is None:
             return self.overrides
         if not 1 <= point <= len(self.points):
@@ -55,12 +55,12 @@ class JobDescription:
 
     @property
     def is_sequence(self) -> bool:
-        """Whether it is several of the scheduler's jobs, one after the other: a chain, or one that waits for such."""
+        """Whether it is several successive scheduler jobs: a chain, or a job that waits for one."""
         return self.links != 1 or bool(self.after and self.after.folder)
 
 
 def read_description(data: bytes | None) -> JobDescription | None:
-    """What job.json says, or None where there is none. Raises Malformed."""
+    """Reads the contents of job.json; None if there is no such file. Raises Malformed."""
     if data is None:
         return None
     values = schema.read_object(data, DESCRIBED)
@@ -80,7 +80,7 @@ def read_description(data: bytes | None) -> JobDescription | None:
 
 
 def read_identity(data: bytes | None) -> tuple[str, str, str] | None:
-    """A job's name, its token and its solver's path by job.json; None where there is none. Raises Malformed."""
+    """Reads a job's name, token and solver path from job.json; None if there is no such file. Raises Malformed."""
     if data is None:
         return None
     values = schema.read_object(data, DESCRIBED)
@@ -111,11 +111,11 @@ _OWN = {
     layout.JOB, layout.SCRIPT, layout.ID, layout.LINK_IDS, layout.LINKS, layout.WAITED, layout.CANCELLED, layout.LOG,
     layout.SCHEDULER_LOG, layout.PROGRESS, layout.METRICS, layout.EXIT, layout.SNAPSHOTS,
 }  # fmt: skip
-"""Names in a run folder that no definition has: one of these would take the place of the new job's own file."""
+"""File names that no definition may have: it would replace the new job's own file."""
 
 
 def _resources(values: dict[str, Any]) -> dict[str, Any]:
-    """Those that are there, each of its kind. How many nodes there are is always said."""
+    """Checks the type of each resource that is given. The number of nodes is required."""
     schema.field(values, "nodes", schema.whole(1))
     return {key: schema.field(values, key, check) for key, check in _RESOURCES.items() if key in values}
 
@@ -130,7 +130,8 @@ def _after(value: Any) -> After:
 
 
 def _definition(value: Any) -> str:
-    """A file of the run folder, or of the folder of one of its points; a Python layer's module may lie deeper."""
+    """Checks the name of a file in the run folder or in the folder of a point; a Python layer's module may be
+    deeper."""
     name = schema.text()(value)
     own = re.sub(f"{layout.POINTS}/[0-9]{{1,9}}/", "", name, count=1) if name.startswith(layout.POINTS) else name
     module = _MODULE.fullmatch(own)

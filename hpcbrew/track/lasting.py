@@ -1,4 +1,4 @@
-"""Staying with a cluster whose connection drops, and with a reader who may leave."""
+"""Keeps going when the connection to a cluster drops, and stops when the reader of the output leaves."""
 
 import select
 import sys
@@ -9,17 +9,17 @@ from typing import TypeVar
 from hpcbrew.errors import TransportError
 
 PAUSE = 0.5
-"""Seconds before what broke off is done again, at first; then twice as long each time, up to SLOW."""
+"""Seconds before the first retry after a dropped connection; doubled for each further one, up to SLOW."""
 
 SLOW = 60.0
-"""Seconds between two looks at a cluster that does not answer."""
+"""Seconds between two queries of a cluster that does not answer."""
 
 Seen = TypeVar("Seen")
 Say = Callable[[str], object]
 
 
 def lasting(step: Callable[[], Seen], say: Say) -> Seen:
-    """Does `step` again and again, as long as the connection drops; each time it is made anew, and `say` is told."""
+    """Repeats `step` as long as the connection drops, and calls `say` each time; the connection is made anew."""
     pause = PAUSE
     while True:
         try:
@@ -33,11 +33,12 @@ def lasting(step: Callable[[], Seen], say: Say) -> Seen:
 
 
 def wait(seconds: float) -> None:
-    """Ends at once, as a write would, where nobody reads any more what is printed: `| head` has seen enough."""
+    """Waits, but ends at once with BrokenPipeError, as a write would, if nobody reads the output any more (`|
+    head`)."""
     output = select.poll()
     try:
         output.register(sys.stdout, 0)
-    except (OSError, TypeError, ValueError):  # it is no file
+    except (OSError, TypeError, ValueError):  # not a file
         time.sleep(seconds)
         return
     if output.poll(seconds * 1000):

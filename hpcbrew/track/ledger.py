@@ -1,4 +1,4 @@
-"""The ledger: every job submitted from this machine, in SQLite. An intent is written before anything is sent."""
+"""The ledger: every job submitted from this machine, in SQLite. A job is entered before anything is sent."""
 
 import json
 import os
@@ -46,14 +46,13 @@ ROW = {
     "exit_status": schema.none_or(schema.whole()),
     "cancel_asked": schema.whole(0, 1),
 }
-"""What each column may hold: names and ids go into commands, paths and scripts."""
+"""What each column may hold; checked because names and ids go into commands, paths and scripts."""
 
 
 class Ledger:
-    """Safe with several processes at once: each change is one transaction, and waits up to 30 s for its turn.
+    """May be used by several processes at once: each change is one transaction, and waits up to 30 s for its turn.
 
-    `faults`: of the jobs that were read, those whose rows are not what they should be, by their tokens, and why. They
-    are left out.
+    `faults`: why rows that were read are malformed, by token. Such jobs are left out of the results.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -63,7 +62,8 @@ class Ledger:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """All changes made inside are one transaction: what hundreds of jobs have become is written at once."""
+        """Makes all changes inside the context one transaction, so that the states of hundreds of jobs are written at
+        once."""
         with self._open() as db:
             self._within = db
             try:
@@ -72,11 +72,11 @@ class Ledger:
                 self._within = None
 
     def intend(self, record: JobRecord) -> None:
-        """Writes a job down before it is sent."""
+        """Enters a job before it is sent."""
         self._insert("INSERT", record)
 
     def take_up(self, record: JobRecord) -> None:
-        """Writes down a job that another machine has sent; one that another process has taken up by now stays."""
+        """Enters a job that another machine has sent; keeps the entry if another process has already made one."""
         self._insert("INSERT OR IGNORE", record)
 
     def _insert(self, how: str, record: JobRecord) -> None:
@@ -95,7 +95,7 @@ class Ledger:
             db.execute(f"{how} INTO jobs({COLUMNS}) VALUES ({', '.join('?' * len(row))})", row)
 
     def accepted(self, token: str, job_id: str) -> None:
-        """The scheduler has given the job an id."""
+        """Records the id that the scheduler has given the job."""
         with self._open() as db:
             db.execute(
                 "UPDATE jobs SET id = ?, state = ?, reason = '' WHERE token = ? AND id IS NULL",
@@ -103,18 +103,18 @@ class Ledger:
             )
 
     def withdraw(self, token: str) -> None:
-        """The job is known not to have been sent: it leaves no trace."""
+        """Deletes a job that is known not to have been sent."""
         with self._open() as db:
             db.execute("DELETE FROM jobs WHERE token = ? AND id IS NULL", (token,))
 
     def forget(self, token: str) -> None:
-        """The job has ended and its run folder is gone: it leaves no trace. One that has not ended stays."""
+        """Deletes a job that has ended, and whose run folder is gone. A job that has not ended stays."""
         with self._open() as db:
             db.execute(f"DELETE FROM jobs WHERE token = ? AND state IN ({ENDED})", (token,))  # noqa: S608
 
     def settle(self, token: str, status: JobStatus, outcome: str | None = None) -> None:
-        """A job's state, as just learnt, and of one that has ended what came of it, see `outcome.Outcome`. One that has
-        ended stays as it is, but a lost one may be found."""
+        """Records a job's state, and for an ended job its outcome (see `outcome.Outcome`). The entry of an ended job is
+        not changed, except that a lost job may be found again."""
         with self._open() as db:
             db.execute(
                 f"UPDATE jobs SET state = ?, reason = ?, exit_status = ?, outcome = ? "  # noqa: S608
@@ -123,12 +123,12 @@ class Ledger:
             )
 
     def came_of(self, token: str, outcome: str) -> None:
-        """What came of a job that ended before that was written down."""
+        """Records the outcome of an ended job that has none yet."""
         with self._open() as db:
             db.execute("UPDATE jobs SET outcome = ? WHERE token = ? AND outcome IS NULL", (outcome, token))
 
     def outcomes(self) -> dict[str, str]:
-        """What came of the jobs that have ended, by token, as it was written down."""
+        """Returns the recorded outcomes of ended jobs, by token."""
         if not self.path.exists():
             return {}
         with self._open() as db:
@@ -136,39 +136,39 @@ class Ledger:
         return {str(token): str(outcome) for token, outcome in found}
 
     def cancel_asked(self, token: str, *, asked: bool) -> None:
-        """Whether the user has asked for the end of this job: its exit status alone could not tell."""
+        """Records whether the user has cancelled this job, which its exit status alone could not tell."""
         with self._open() as db:
             db.execute("UPDATE jobs SET cancel_asked = ? WHERE token = ?", (asked, token))
 
     def live(self) -> list[JobRecord]:
-        """The jobs that have not ended, oldest first."""
+        """Returns the jobs that have not ended, oldest first."""
         return self._select(f"WHERE state NOT IN ({ENDED}) ORDER BY submitted, rowid")
 
     def all(self) -> list[JobRecord]:
-        """Every job, oldest first."""
+        """Returns all jobs, oldest first."""
         return self._select("ORDER BY submitted, rowid")
 
     def tokens(self) -> set[str]:
-        """Those of every job, of such as cannot be read too."""
+        """Returns the tokens of all jobs, including those whose rows are damaged."""
         if not self.path.exists():
             return set()
         with self._open() as db:
             return {str(token) for (token,) in db.execute("SELECT token FROM jobs")}
 
     def names(self) -> frozenset[str]:
-        """What jobs are called."""
+        """Returns the names of all jobs."""
         if not self.path.exists():
             return frozenset()
         with self._open() as db:
             return frozenset(str(name) for (name,) in db.execute("SELECT DISTINCT name FROM jobs"))
 
     def find(self, job: str) -> JobRecord:
-        """The job of that id (`12.pbs01`, or `12` where that is one job only), name or token.
+        """Returns the job with that id (`12.pbs01`, or `12` if that is unambiguous), name or token.
 
         `…[4]` is job 4 of an array. A name stands for the newest job of that name.
-        Raises LedgerError where there is none, or several.
+        Raises LedgerError if there is no such job, or several.
         """
-        if any("\ud800" <= c <= "\udfff" for c in job):  # no job is called so, and SQLite cannot be asked
+        if any("\ud800" <= c <= "\udfff" for c in job):  # not in any job's name, and SQLite cannot encode it
             raise _unknown(job)
         if one := ONE_OF_ARRAY.fullmatch(job):
             array = f"{one['array']}[]{one['rest']}" if one["rest"] else one["array"]
@@ -180,16 +180,16 @@ class Ledger:
         )
         if len(by_id) > 1:
             choices = ", ".join(f"{r.id} ({r.cluster}, token {r.token})" for r in by_id)
-            raise LedgerError(f"{job}: several jobs are called so: {choices}. Give one's token")
+            raise LedgerError(f"{job}: there are several such jobs: {choices}. Give the token of one")
         named = by_id or self._select("WHERE token = ? OR name = ? ORDER BY submitted DESC, rowid DESC", (job, job))
         if not named:
             raise self._damaged(job) or _unknown(job, self.names())
         return named[0]
 
     def _damaged(self, job: str) -> LedgerError | None:
-        """What to say of a job whose row cannot be read."""
+        """Returns the error for a job whose row is malformed, if it is."""
         why = self.faults.get(job)
-        return LedgerError(f"{self.path}: what it holds of job {job} is damaged: {why}") if why else None
+        return LedgerError(f"{self.path}: the entry of job {job} is damaged: {why}") if why else None
 
     def _select(self, where: str, values: tuple[object, ...] = ()) -> list[JobRecord]:
         if not self.path.exists():
@@ -217,7 +217,7 @@ class Ledger:
                     yield db
             finally:
                 db.close()
-        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:  # SQLite names what is damaged as it found it
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:  # SQLite quotes damaged names raw
             said = error.strerror if isinstance(error, OSError) else error
             remedy = full_disk.remedy(str(said), full_disk.LOCAL) or _remedy(error)
             raise LedgerError(f"{self.path}: the ledger of jobs cannot be used: {said}{remedy}") from None
@@ -225,20 +225,20 @@ class Ledger:
 
 def _remedy(error: Exception) -> str:
     if isinstance(error, OSError):
-        return ". XDG_DATA_HOME names another folder for it"
+        return ". Set XDG_DATA_HOME to keep it in another folder"
     if isinstance(error, UnicodeDecodeError) or getattr(error, "sqlite_errorcode", None) in _DAMAGED:
-        return ". It is damaged: move it away, and hpcbrew adopt takes the jobs up anew from their run folders"
+        return ". It is damaged: move it away, and hpcbrew adopt will restore the jobs from their run folders"
     return ""
 
 
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
-"""The last of these for a table or a column that is not there."""
+"""SQLITE_ERROR stands for a missing table or column."""
 
 
 def _of_array(array: JobRecord, index: int, asked: str) -> JobRecord:
-    """One job of an array. It has no row of its own: each look at it starts anew."""
+    """Returns one job of an array. It has no row of its own, so its state is not kept."""
     if array.id is None or not array.is_array:
-        raise LedgerError(f"{asked}: {array.name} ({array.id}) is one job and no array of jobs")
+        raise LedgerError(f"{asked}: {array.name} ({array.id}) is a single job, not an array")
     return replace(
         array,
         token=f"{array.token}[{index}]",
@@ -265,30 +265,30 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
             db.execute(f"PRAGMA user_version = {VERSION}")
         db.commit()
     elif version > VERSION:
-        raise LedgerError(f"{path}: written by a newer hpcbrew (version {version} of its form): update this one")
+        raise LedgerError(f"{path}: was written by a newer hpcbrew (format version {version}): update this one")
 
 
 def _unknown(job: str, names: frozenset[str] = frozenset()) -> LedgerError:
     return LedgerError(
         f"no job {job!r} was submitted from here.{did_you_mean(job, sorted(names), repr)} hpcbrew status --all lists "
-        "those that were, and hpcbrew adopt takes up those of another machine"
+        "those that were, and hpcbrew adopt takes over those of another machine"
     )
 
 
 def _columns(status: JobStatus) -> tuple[object, ...]:
-    """A state as it is written down. An exit status that no system has is none."""
+    """Returns a state as it is stored. An impossible exit status is stored as none."""
     exit_status = status.exit_status
     sound = exit_status is None or abs(exit_status) < 2**31
     return str(status.state), schema.words(status.reason), exit_status if sound else None
 
 
 def _stored(path: str) -> str | bytes:
-    """A path whose name is no UTF-8 is kept as the bytes that it is."""
+    """Returns a path as it is stored: one that is not ASCII as its raw bytes, since it may not be UTF-8."""
     return path if path.isascii() else os.fsencode(path)
 
 
 def _record(row: tuple[Any, ...]) -> JobRecord:
-    """The job that a row is of. Raises Malformed."""
+    """Reads a job from its row. Raises Malformed."""
     names = COLUMNS.split(", ")
     known = {
         name: os.fsdecode(value) if isinstance(value, bytes) else value for name, value in zip(names, row, strict=True)
@@ -308,7 +308,7 @@ def _record(row: tuple[Any, ...]) -> JobRecord:
 
 
 def _address(written: str) -> Address:
-    """Raises Malformed for what is none; a host goes to `ssh` as an argument."""
+    """Reads an address; the host must be safe as an argument of `ssh`. Raises Malformed."""
     values = schema.read_object(written.encode(errors="surrogateescape"))
     transport = schema.field(values, "transport", schema.one_of("local", "ssh", "openssh"))
     host = schema.text(re.compile(r"[^\s-]\S*"), "a host, in one word", most=1024)

@@ -1,4 +1,4 @@
-"""Files that grow, as bytes: a log, or the engine's metrics. Never more than a piece of one is in memory."""
+"""Reads growing files, such as logs and the engine's metrics, as bytes, with never more than a piece in memory."""
 
 from collections.abc import Iterator
 from pathlib import PurePosixPath
@@ -7,28 +7,28 @@ from hpcbrew.track.lasting import Say, lasting
 from hpcbrew.transports.base import FilePart, FileReader, Transport
 
 PIECE = 2**21
-"""Bytes that are read at a time."""
+"""Bytes read at a time."""
 
 FIRST_PIECE = 2**16
-"""The same while the last lines are looked for: most are short."""
+"""The first piece when searching for the last lines, most of which are short."""
 
 KNOWN = 2**10
-"""Bytes before the next that are read once more: they tell a file that goes on from one that was begun anew. Another
-file of the name may go on from it too: records are replaced by longer ones."""
+"""Bytes before the current position that are read again, to tell a file that grew from one that was started anew. A new
+file of the same name may also continue the old contents: records are replaced by longer ones."""
 
 BACK = 2**28
-"""Bytes from the end in which the last lines are looked for."""
+"""Bytes at the end that are searched for the last lines."""
 
 LINE = 2**24
-"""Bytes of a line; a longer one is given in parts."""
+"""The most bytes of a line; a longer one is given in parts."""
 
 
 class LogTail:
-    """What has been read of a file that grows. One that is begun anew is read from its start: PBS writes its own log
-    again for each job of a chain. What was taken away may come again.
+    """Follows a growing file. A file that is started anew is read from its start: PBS writes its own log again for each
+    job of a chain. A file that disappears may appear again.
 
-    `found`: whether there is such a file by now. `say` is told of each connection that drops; without it, that is
-    raised as TransportError, as is what cannot be read at all.
+    `found`: whether the file has been seen. `say` is called for each dropped connection; without it, that is raised as
+    TransportError, as is a file that cannot be read at all.
     """
 
     def __init__(self, reader: FileReader, path: PurePosixPath, say: Say | None = None) -> None:
@@ -37,7 +37,8 @@ class LogTail:
         self._version, self._position, self._known = "", 0, b""
 
     def skip_to_last(self, count: int) -> bool:
-        """Leaves out all but the last `count` lines. False where these are longer than BACK: then that much is left."""
+        """Skips all but the last `count` lines. Returns False if these are longer than BACK; then only BACK bytes
+        remain."""
         now = self._read(0, 0)
         if now is None:
             return True
@@ -46,7 +47,7 @@ class LogTail:
         return whole
 
     def skip_to_end(self, size: int) -> bool:
-        """Leaves out all but the last `size` bytes; whether there was anything before them."""
+        """Skips all but the last `size` bytes. Returns whether there was anything before them."""
         now = self._read(0, 0)
         if now is None or now.size <= size:
             return False
@@ -58,7 +59,7 @@ class LogTail:
         self._position, self._known = position, before.data if before else b""
 
     def grown(self) -> Iterator[bytes]:
-        """What is new up to now, in pieces of at most PIECE bytes."""
+        """Yields what is new so far, in pieces of at most PIECE bytes."""
         part = self._after(self._version)
         if part is None:
             return
@@ -73,12 +74,12 @@ class LogTail:
             part = self._after()
 
     def _after(self, unless: str = "") -> FilePart | None:
-        """What is known of the file last, and what comes after."""
+        """Reads the last known bytes and what follows them."""
         return self._read(self._position - len(self._known), PIECE, unless)
 
     def _new(self, part: FilePart) -> bytes:
-        """What comes after what is known; where that is not there any more, the first piece. Empty where it is being
-        begun anew just now."""
+        """Returns what follows the known bytes; if these are no longer there, the first piece of the new file. Empty if
+        the file is being replaced at this moment."""
         known = self._known
         if not part.data.startswith(known):
             known, self._position, anew = b"", 0, self._read(0, PIECE)
@@ -90,7 +91,7 @@ class LogTail:
         return part.data[len(known) :]
 
     def _last_lines(self, size: int, count: int) -> tuple[int, bool]:
-        """Where the last lines begin, looked for from the end, and whether that was found."""
+        """Searches backwards for the start of the last lines. Returns a position and whether it is that start."""
         end, piece = size, FIRST_PIECE
         while end > 0:
             if size - end >= BACK:
@@ -98,7 +99,7 @@ class LogTail:
             start = max(end - piece, 0)
             part = self._read(start, end - start)
             data = part.data if part else b""
-            # The end of the last line begins none.
+            # The newline at the end of the file starts no further line.
             place = len(data) - 1 if end == size and data.endswith(b"\n") else len(data)
             here = data.count(b"\n", 0, place)
             if here >= count:
@@ -117,7 +118,7 @@ class LogTail:
 
 
 def last_bytes(transport: Transport, path: PurePosixPath, count: int) -> bytes:
-    """The last `count` bytes of a file; none where there is no such file."""
+    """Returns the last `count` bytes of a file; none if there is no such file."""
     reader = transport.reader()
     try:
         whole = reader.read(path, 0, 0)
@@ -128,13 +129,13 @@ def last_bytes(transport: Transport, path: PurePosixPath, count: int) -> bytes:
 
 
 class Lines:
-    """Lines out of pieces, without their ends. One longer than LINE comes in parts."""
+    """Splits pieces into lines, without their newlines. A line longer than `most` comes in parts."""
 
     def __init__(self, most: int = LINE) -> None:
         self._begun, self._most = bytearray(), most
 
     def whole(self, data: bytes) -> Iterator[tuple[bytes, bool]]:
-        """Those that `data` ends, and whether each is whole up to there: a part that goes on is not."""
+        """Yields the lines that `data` completes, each with True, and parts of an overlong line with False."""
         start = 0
         while (end := data.find(b"\n", start)) >= 0:
             self._begun += data[start:end]
@@ -147,5 +148,5 @@ class Lines:
             del self._begun[: self._most]
 
     def rest(self) -> bytes:
-        """What has begun and has no end yet."""
+        """Returns the incomplete last line."""
         return bytes(self._begun)

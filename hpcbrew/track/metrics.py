@@ -1,4 +1,4 @@
-"""What the engine measured, as it writes it down: metrics.jsonl, read piece by piece, however long it has grown."""
+"""Reads metrics.jsonl, where the engine records its measurements, piece by piece however long it has grown."""
 
 from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
@@ -12,38 +12,38 @@ from hpcbrew.track.log_tail import Lines, LogTail
 from hpcbrew.transports.base import FileReader
 
 LINE = 2**20
-"""Bytes of a line; a longer one is none of the engine's."""
+"""The most bytes of a line; a longer one was not written by the engine."""
 
 MOST = 2**26
-"""Bytes that are looked at where all is wanted at once: of a longer file its end."""
+"""The most bytes read by `all`: of a longer file, only the end."""
 
 Found = TypeVar("Found")
 
 
 class Metrics:
-    """The entries of a run folder's metrics. `say` is told where they are no file, or are too long to be read whole;
-    with `lasting`, of each connection that drops too, which is raised otherwise."""
+    """The entries of a run folder's metrics. `say` is called if they are not a regular file or too long to be read
+    whole; with `lasting`, also for each dropped connection, which otherwise is raised."""
 
     def __init__(self, reader: FileReader, folder: PurePosixPath, say: Say, *, lasting: bool) -> None:
         self._path, self._say, self._lines = folder / layout.METRICS, say, Lines(LINE)
         self._log: LogTail | None = LogTail(reader, self._path, say if lasting else None)
 
     def all(self) -> Iterator[dict[str, Any]]:
-        """Those that are there by now; of a file that is larger than MOST, what it ends with."""
+        """Returns all entries so far; of a file larger than MOST, those at its end."""
         if self._told(lambda log: log.skip_to_end(MOST), otherwise=False):
-            self._say(f"{self._path} is larger than {MOST // 2**20} MiB: what it ends with is looked at")
+            self._say(f"{self._path} is larger than {MOST // 2**20} MiB: only its end is read")
         return (values for entries in self.new() for values in entries)
 
     def new(self) -> Iterator[list[dict[str, Any]]]:
-        """What has been added up to now, a list a piece. What is none of the engine's is left out: a half line, where a
-        disk was full or a node was lost."""
+        """Yields the entries added so far, one list per piece. Skips what is not an entry, such as an incomplete line
+        left by a full disk or a lost node."""
         pieces = self._log.grown() if self._log else iter(())
         while piece := self._told(lambda _: next(pieces, b""), b""):
             whole = b"".join(line + b"\n" for line, _ in self._lines.whole(piece))
             yield run_folder.read_metrics(whole)
 
     def _told(self, step: Callable[[LogTail], Found], otherwise: Found) -> Found:
-        """What `step` gives; what is no file is said once, and not looked at again."""
+        """Returns the result of `step`. If the file cannot be read at all, says so once and does not try again."""
         if self._log is None:
             return otherwise
         try:

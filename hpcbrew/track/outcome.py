@@ -1,4 +1,4 @@
-"""What came of a job that has ended: kept with it, since its cluster may be far away and its run folder gone."""
+"""The outcome of an ended job, which the ledger keeps: the cluster may be out of reach and the run folder gone."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -11,7 +11,7 @@ from hpcbrew.track.run_folder import Progress, read_progress
 
 @dataclass(frozen=True)
 class Outcome:
-    """How far the training came, when the job ended (Unix seconds), and the engine's own words where it refused."""
+    """How far the training got, when the job ended (Unix seconds), and the engine's own words if it refused."""
 
     progress: Progress | None = None
     ended: float | None = None
@@ -19,18 +19,18 @@ class Outcome:
 
     @property
     def ran(self) -> float | None:
-        """Seconds from the engine's begin to the job's end; None where one of them is not known."""
+        """Seconds from the engine's start to the job's end; None if either is unknown."""
         began = self.progress.began if self.progress else None
         return None if began is None or self.ended is None else max(0.0, self.ended - began)
 
     def as_text(self) -> str:
-        """JSON, which `read_outcome` takes."""
+        """Returns JSON that `read_outcome` reads."""
         progress = asdict(self.progress) if self.progress else None
         return json.dumps({"progress": progress, "ended": self.ended, "words": self.words})
 
 
 def read_outcome(text: str | None) -> Outcome:
-    """What was kept; where that is nothing, or no sound record, nothing is known."""
+    """Reads a stored outcome; returns an empty one if there is none or it is malformed."""
     try:
         values: dict[str, Any] = schema.read_object((text or "{}").encode(errors="replace"))
         progress = schema.field(values, "progress", schema.none_or(schema.mapping), None)

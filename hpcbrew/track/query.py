@@ -1,4 +1,4 @@
-"""What a scheduler is asked: how some jobs stand, or all that it lists; and whose run folder is whose among those."""
+"""Queries the scheduler: for the states of some jobs or of all, and for which job belongs to which run folder."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePosixPath
@@ -13,18 +13,19 @@ TOP = PurePosixPath("/")
 
 
 SOME = 40
-"""So many jobs are asked for one by one, as qstat does it: each takes it a connection, and a privileged port for a
-minute, of which a machine has some 500."""
+"""The most jobs that are queried one by one, as qstat does: for each it uses a connection, and for a minute a
+privileged port, of which a machine has some 500."""
 
 FEW = 5
-"""So many names are asked for one by one; else all of the user's jobs."""
+"""The most names that are queried one by one; for more, all of the user's jobs are."""
 
 LINE = 60_000
-"""Characters of ids in one command: a line of a shell's may have twice that."""
+"""Characters of ids in one command: a shell's line may have twice that."""
 
 
 def poll(transport: Transport, scheduler: Pbs, ids: Sequence[str] = ()) -> QstatReport:
-    """Without ids: every job. Raises SchedulerError or TransportError where no answer came."""
+    """Queries the states of jobs; without ids, of every job. Raises SchedulerError or TransportError if there is no
+    answer."""
     if len(ids) <= SOME or not scheduler.one_by_one:
         return _asked(transport, scheduler, ids)
     report = QstatReport({}, frozenset())
@@ -46,21 +47,21 @@ def _lines(ids: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _together(transport: Transport, scheduler: Pbs, ids: Sequence[str]) -> QstatReport:
-    """Many jobs by one connection; where this PBS has no way to do that, by all that it lists as not ended."""
+    """Queries many jobs over one connection; if this PBS cannot do that, looks for them among all its live jobs."""
     answer = _answer(transport, lambda history: scheduler.status_together(ids, history=history), scheduler)
     if scheduler.has_no_such_option(answer):
         listed = scheduler.parse_status(
             _answer(transport, lambda _: scheduler.status_command((), history=False), scheduler)
         )
         found = QstatReport({i: listed.jobs[i] for i in ids if i in listed.jobs}, frozenset())
-        # Of the others some are asked for by name, and the rest next time.
+        # Some of the others are queried by id, and the rest next time.
         missing = [i for i in ids if i not in found.jobs][:SOME]
         return found | _asked(transport, scheduler, missing) if missing else found
     found = scheduler.parse_together(answer, ids)
     missing = [i for i in ids if i not in found.jobs and i not in found.unknown]
     if not missing or not found.jobs:
         return found
-    # It says nothing of those that it does not know, beside others that it does.
+    # Beside jobs that it knows, it says nothing about those that it does not.
     again = _answer(transport, lambda history: scheduler.status_together(missing, history=history), scheduler)
     return found | scheduler.parse_together(again, missing)
 
@@ -71,7 +72,7 @@ def _asked(transport: Transport, scheduler: Pbs, ids: Sequence[str]) -> QstatRep
 
 
 def _answer(transport: Transport, command: Callable[[bool], tuple[str, ...]], scheduler: Pbs) -> CommandResult:
-    """A site that keeps no history refuses to be asked for it, and is asked anew."""
+    """Runs a query with history; a site that keeps no history refuses that, and is asked again without."""
     answer = transport.run(command(True), TOP, idempotent=True)
     if scheduler.keeps_no_history(answer):
         answer = transport.run(command(False), TOP, idempotent=True)
@@ -81,11 +82,11 @@ def _answer(transport: Transport, command: Callable[[bool], tuple[str, ...]], sc
 def ids_by_folder(
     transport: Transport, scheduler: Pbs, folders: Sequence[PurePosixPath] | None = None
 ) -> dict[str, tuple[str, ...]]:
-    """The ids of every job whose scheduler's log lies in one of these run folders, by the folder's name; without
-    `folders`, in any. So a job is found whose submission broke off: its run folder bears its token.
+    """Returns the ids of every job whose scheduler log is in one of these run folders, by the folder's name; without
+    `folders`, in any. This finds a job whose submission was interrupted, since its run folder has its token.
 
-    A run folder's name has the job's, by which PBS is asked: all jobs, with those that have ended, may be very many.
-    Raises SchedulerError or TransportError where no answer came.
+    PBS is queried by job name, which a run folder's name contains, because all jobs together, including ended ones, may
+    be very many. Raises SchedulerError or TransportError if there is no answer.
     """
     every = folders is None or not scheduler.selects
     report = poll(transport, scheduler) if every else _of_names(transport, scheduler, folders or ())
@@ -98,16 +99,16 @@ def ids_by_folder(
 
 
 def others(report: QstatReport | None, ids: Sequence[str], folder: str) -> dict[str, str]:
-    """Those of these ids that the scheduler shows to be jobs of other run folders than that of this name, and which:
-    it may have begun its numbers anew, and a run folder's records may be damaged."""
+    """Returns which of these ids the scheduler shows to be jobs of other run folders than `folder`, with the names of
+    those. The scheduler may have restarted its numbering, and a run folder's records may be damaged."""
     jobs = report.jobs if report else {}
     folders = {job_id: _folder(jobs[job_id]) for job_id in ids if job_id in jobs}
     return {job_id: other for job_id, other in folders.items() if other not in (None, folder)}
 
 
 def moved_in(report: QstatReport | None, job_id: str, folder: str) -> bool:
-    """Whether that other run folder's job has the id beyond doubt: its environment names the folder too, where the
-    scheduler shows it. A damaged answer does not change both places alike."""
+    """Whether the id certainly belongs to the job of run folder `folder`: the job's environment, if the scheduler shows
+    it, names the folder too. A damaged answer would not have the same change in both places."""
     shown = report.jobs[job_id].get("Variable_List") if report else ""
     return not shown or any(
         word.startswith("PBS_O_WORKDIR=") and word.endswith(f"/{folder}") for word in shown.split(",")
@@ -115,7 +116,8 @@ def moved_in(report: QstatReport | None, job_id: str, folder: str) -> bool:
 
 
 def _folder(job: JobView) -> str | None:
-    """The name of a job's run folder, by where its scheduler's log goes; None where it is no job of ours."""
+    """Returns the name of a job's run folder, from the path of its scheduler log; None if it is not a job of
+    hpcbrew."""
     output = PurePosixPath(job.get("Output_Path"))
     if output.name != layout.SCHEDULER_LOG:
         return None
@@ -124,7 +126,7 @@ def _folder(job: JobView) -> str | None:
 
 
 def _of_names(transport: Transport, scheduler: Pbs, folders: Sequence[PurePosixPath]) -> QstatReport:
-    """The user's jobs of those names. Where PBS's qselect is not to be had, all jobs."""
+    """Queries the user's jobs with those names; without PBS's qselect, all jobs."""
     names = list(dict.fromkeys(folder.name.rpartition("-")[0] for folder in folders))
     ids: list[str] = []
     for name in names if len(names) <= FEW else [None]:

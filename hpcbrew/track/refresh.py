@@ -1,4 +1,4 @@
-"""Brings the ledger up to date: exit records from the run folders, and one question to each cluster's scheduler."""
+"""Brings the ledger up to date, from the records in the run folders and one query of each cluster's scheduler."""
 
 import contextlib
 import time
@@ -22,7 +22,7 @@ from hpcbrew.transports.base import Contents, Transport
 from hpcbrew.transports.connect import connect
 
 GRACE = 15 * 60
-"""Seconds after which a job that the scheduler does not list was never given to it."""
+"""Seconds after which a job without an id that the scheduler does not list counts as never submitted."""
 
 NEVER_ARRIVED = JobStatus(
     JobState.LOST, "its submission was never confirmed, and the scheduler does not list it: submit it again"
@@ -30,12 +30,12 @@ NEVER_ARRIVED = JobStatus(
 
 
 LOGS = 20
-"""So many logs are read for the words of engines that refused, by one command."""
+"""The most logs that one command reads for the messages of engines that refused a job."""
 
 
 @dataclass(frozen=True)
 class Site:
-    """A cluster, within reach."""
+    """A connected cluster."""
 
     transport: Transport
     scheduler: Pbs
@@ -43,11 +43,10 @@ class Site:
 
 @dataclass(frozen=True)
 class TrackedJob:
-    """A job as it stands, and how far its training is. `trouble` is why its cluster could not be asked.
+    """A job with its current state and progress. `trouble`: why its cluster could not be asked, if so.
 
-    `live`: the scheduler's ids of it that are not known to have ended; several where it is a chain. `fault`: which of
-    the records in its run folder are not what they should be. `outcome`: its progress and, of one that has ended, what
-    came of it.
+    `live`: those of its scheduler ids that are not known to have ended; a chain has several. `fault`: which of the
+    records in its run folder are malformed. `outcome`: its progress and, once it has ended, its outcome.
     """
 
     record: JobRecord
@@ -61,7 +60,7 @@ class TrackedJob:
         return self.outcome.progress
 
     def as_json(self) -> dict[str, object]:
-        """The object that `status --json` prints."""
+        """Returns the object that `status --json` prints."""
         outcome = self.outcome
         return {
             **self.record.as_json(),
@@ -74,12 +73,12 @@ class TrackedJob:
 
 
 def as_kept(record: JobRecord, outcomes: dict[str, str]) -> TrackedJob:
-    """A job that has ended, as the ledger knows it; `outcomes` are the ledger's."""
+    """Returns an ended job as the ledger knows it; `outcomes` are the ledger's."""
     return TrackedJob(record, outcome=read_outcome(outcomes.get(record.token)))
 
 
 def look_back(site: Site, records: list[JobRecord], ledger: Ledger) -> None:
-    """Writes down what came of jobs that ended before that was kept, from their run folders. Raises HpcbrewError where
+    """Records the outcomes of ended jobs for which the ledger has none, from their run folders. Raises HpcbrewError if
     these cannot be read now."""
     folders = _read(site, records)
     ended = [Outcome(folder.progress, folder.exit.time if folder.exit else None) for folder in folders]
@@ -95,9 +94,10 @@ def reach(address: Address) -> Site:
 
 
 def refresh(records: Iterable[JobRecord], ledger: Ledger, sites: dict[Address, Site] | None = None) -> list[TrackedJob]:
-    """Each job anew, in the order given. Clusters are asked side by side; one that cannot be asked changes nothing.
+    """Returns the current state of each job, in the given order. Clusters are asked concurrently; one that cannot be
+    asked changes nothing.
 
-    `sites`: connections that stand, to which new ones are added.
+    `sites`: open connections, to which new ones are added.
     """
     records, sites = list(records), {} if sites is None else sites
     of: dict[Address, list[JobRecord]] = {}
@@ -120,12 +120,13 @@ def refresh(records: Iterable[JobRecord], ledger: Ledger, sites: dict[Address, S
 
 
 def look(site: Site, records: list[JobRecord], ledger: Ledger) -> list[TrackedJob]:
-    """The jobs of one cluster anew: their run folders read, the scheduler asked, what is new written down."""
+    """Updates the jobs of one cluster: reads their run folders, asks the scheduler, and records what is new."""
     return _written(records, _observe(site, records), ledger)
 
 
 def _observe(site: Site, records: list[JobRecord]) -> list[TrackedJob]:
-    """What one cluster says of its jobs. Nothing is written down: each thread may ask one of its own."""
+    """Finds out what one cluster says about its jobs. Records nothing, so that each cluster can be asked in a
+    thread."""
     folders = _read(site, records)
     listing = _list(site, records, folders)
     folders = _without_past_links(site, records, _with_ids(records, folders, listing))
@@ -141,8 +142,8 @@ def _written(records: list[JobRecord], tracked: list[TrackedJob], ledger: Ledger
 
 
 def glance(site: Site, tracked: TrackedJob) -> TrackedJob | None:
-    """The job by its run folder alone: how far it is. None where the folder says that it has begun, or has ended: then
-    the scheduler is to be asked, which may be none too often."""
+    """Updates a job's progress from its run folder alone. None if the folder says that the job has started or ended:
+    then the scheduler must be asked, which should not happen too often."""
     (folder,) = _read(site, [tracked.record])
     if folder.exit or (folder.progress and not tracked.progress):
         return None
@@ -151,7 +152,7 @@ def glance(site: Site, tracked: TrackedJob) -> TrackedJob | None:
 
 @dataclass(frozen=True)
 class _Listing:
-    """The ids of the scheduler's jobs by their run folders' names; None where it was not asked, or did not answer."""
+    """The ids of the scheduler's jobs by the names of their run folders; None if it was not asked or did not answer."""
 
     ids: dict[str, tuple[str, ...]] | None = None
     trouble: str = ""
@@ -159,14 +160,14 @@ class _Listing:
 
 @dataclass(frozen=True)
 class _Answer:
-    """What the scheduler says of the jobs; None where it was not asked, or did not answer."""
+    """What the scheduler says about the jobs; None if it was not asked or did not answer."""
 
     report: QstatReport | None = None
     trouble: str = ""
 
 
 def _read(site: Site, records: list[JobRecord]) -> list[FolderRecords]:
-    """The run folders of all jobs, in one round trip."""
+    """Reads the records in the run folders of all jobs, in one round trip."""
     names = (layout.EXIT, layout.PROGRESS, layout.ID, layout.LINK_IDS, layout.CANCELLED)
     files = iter(site.transport.read_all([r.run_folder / name for r in records for name in names]))
     folders = []
@@ -178,7 +179,7 @@ def _read(site: Site, records: list[JobRecord]) -> list[FolderRecords]:
 
 
 def _list(site: Site, records: list[JobRecord], folders: list[FolderRecords]) -> _Listing:
-    """What the scheduler lists for the jobs whose ids are not known."""
+    """Looks up the scheduler's jobs for those jobs whose ids are not known."""
     lacking = [record.run_folder for record, folder in zip(records, folders, strict=True) if not folder.ids]
     if not lacking:
         return _Listing()
@@ -189,7 +190,7 @@ def _list(site: Site, records: list[JobRecord], folders: list[FolderRecords]) ->
 
 
 def _with_ids(records: list[JobRecord], folders: list[FolderRecords], listing: _Listing) -> list[FolderRecords]:
-    """Jobs whose ids were not known get those that the scheduler lists for their run folders."""
+    """Gives jobs whose ids were not known the ids that the scheduler lists for their run folders."""
     listed = listing.ids or {}
     return [
         folder if folder.ids else replace(folder, ids=listed.get(record.run_folder.name, ()))
@@ -198,8 +199,8 @@ def _with_ids(records: list[JobRecord], folders: list[FolderRecords], listing: _
 
 
 def _without_past_links(site: Site, records: list[JobRecord], folders: list[FolderRecords]) -> list[FolderRecords]:
-    """Chains without the links of which their own log says that they are over: of these only the last may tell why the
-    chain ended."""
+    """Marks those links of chains that are over according to the chain's own log. Of these, only the last may tell why
+    the chain ended."""
     chains = [n for n, folder in enumerate(folders) if len(folder.ids) > 2 and not folder.went_well]
     logs = site.transport.read_all([records[n].run_folder / layout.LINKS for n in chains]) if chains else []
     past = {n: _past(folders[n].ids, log) for n, log in zip(chains, logs, strict=True)}
@@ -207,14 +208,14 @@ def _without_past_links(site: Site, records: list[JobRecord], folders: list[Fold
 
 
 def _past(ids: tuple[str, ...], log: Contents) -> int:
-    """A line of the log is a link's id and, once it is over, how it ended."""
+    """Returns how many links are past. A line of the log is a link's id and, once the link is over, how it ended."""
     lines = [line.split() for line in (log if isinstance(log, bytes) else b"").decode(errors="replace").splitlines()]
     over = {line[0] for line in lines if len(line) > 1}
     return max((n for n, job_id in enumerate(ids) if job_id in over), default=0)
 
 
 def _ask(site: Site, folders: list[FolderRecords]) -> _Answer:
-    """How the scheduler sees the jobs. One that says itself that it went well need not be asked after."""
+    """Asks the scheduler about the jobs, except those whose own records say that they succeeded."""
     ids = [job_id for folder in folders if not folder.went_well for job_id in folder.asked]
     if not ids:
         return _Answer()
@@ -227,7 +228,7 @@ def _ask(site: Site, folders: list[FolderRecords]) -> _Answer:
 def _read_again(
     site: Site, records: list[JobRecord], folders: list[FolderRecords], report: QstatReport | None
 ) -> list[FolderRecords]:
-    """A job that ended between the reading of its folder and the question to the scheduler is read again."""
+    """Reads the folders of jobs again that ended between the reading of their folders and the scheduler's answer."""
     late = [
         n
         for n, (record, folder) in enumerate(zip(records, folders, strict=True))
@@ -240,7 +241,7 @@ def _read_again(
         return folders
     own = [records[n] for n in late]
     read = _without_past_links(site, own, _read(site, own))
-    # One that was found by the scheduler's list has no ids of its own.
+    # A job that was found in the scheduler's list has no ids of its own.
     again = {
         n: folder if folder.ids else replace(folder, ids=folders[n].ids) for n, folder in zip(late, read, strict=True)
     }
@@ -248,7 +249,7 @@ def _read_again(
 
 
 def _decide(record: JobRecord, folder: FolderRecords, listing: _Listing, answer: _Answer) -> TrackedJob:
-    """What has become of a job, by all that is known of it."""
+    """Decides what has become of a job, from everything that is known about it."""
     never_arrived = not folder.ids and listing.ids is not None and _overdue(record)
     others = _others(record, folder, answer.report)
     report = _own(record, answer.report, others)
@@ -263,13 +264,13 @@ def _decide(record: JobRecord, folder: FolderRecords, listing: _Listing, answer:
 
 
 def _others(record: JobRecord, folder: FolderRecords, report: QstatReport | None) -> dict[str, str]:
-    """Which of the ids are by now, or always were, those of jobs of other run folders."""
+    """Returns which of the ids now belong, or always belonged, to jobs of other run folders."""
     return query.others(report, folder.asked, run_folder.described_in(record).name)
 
 
 def _own(record: JobRecord, report: QstatReport | None, others: dict[str, str]) -> QstatReport | None:
-    """The answer without `others`, jobs of other folders. Where one of these has the id that the scheduler gave the
-    job, it knows the job no more; where the id is but the folder's word, nothing is known."""
+    """Returns the answer without `others`, the jobs of other folders. If one of these has the id that the scheduler
+    gave this job, the scheduler no longer knows this job; if the id is only known from the folder, nothing follows."""
     if report is None or not others:
         return report
     jobs = {job_id: job for job_id, job in report.jobs.items() if job_id not in others}
@@ -281,13 +282,12 @@ def _mistaken(record: JobRecord, others: dict[str, str]) -> str:
     named = next(iter(others.items()), None)
     if named is None:
         return ""
-    return (
-        f"the scheduler shows {named[0]} to be the job of {named[1]}, though {record.run_folder} names it for its own"
-    )
+    return f"the scheduler says that {named[0]} is the job of {named[1]}, but {record.run_folder} claims it as its own"
 
 
 def _judged(record: JobRecord, folder: FolderRecords, report: QstatReport | None) -> JobStatus:
-    """By the ledger or, where it was cancelled from another machine or is one job of an array, by the run folder."""
+    """Judges a job's state. That it was cancelled may be known only from its run folder, if it was cancelled from
+    another machine or is one job of an array."""
     record = replace(record, cancel_asked=record.cancel_asked or folder.cancelled)
     begun = folder.progress is not None
     status = judge(record, folder.exit, report, folder.ids, asked=folder.asked, begun=begun)
@@ -298,8 +298,8 @@ def _judged(record: JobRecord, folder: FolderRecords, report: QstatReport | None
 
 
 def _with_words(site: Site, before: list[JobRecord], tracked: list[TrackedJob]) -> list[TrackedJob]:
-    """Of a job that has just failed, the engine's own words, where its log can be read: of so many jobs at a time as
-    one waits for."""
+    """Adds to jobs that have just failed the engine's own words, if their logs can be read; for at most LOGS jobs, so
+    that nobody waits long."""
     failed = [
         n
         for n, (record, job) in enumerate(zip(before, tracked, strict=True))
@@ -314,7 +314,7 @@ def _with_words(site: Site, before: list[JobRecord], tracked: list[TrackedJob]) 
 
 
 def _with_points(site: Site, tracked: list[TrackedJob]) -> list[TrackedJob]:
-    """Sweeps with what has come of their points; where these cannot be read, as they are known otherwise."""
+    """Adds to sweeps the outcomes of their points, if these can be read."""
     sweeps = [n for n, job in enumerate(tracked) if job.record.is_array and not job.trouble]
     tracked = list(tracked)
     with contextlib.suppress(HpcbrewError):
@@ -326,7 +326,7 @@ def _with_points(site: Site, tracked: list[TrackedJob]) -> list[TrackedJob]:
 
 
 def _with_ends_seen(site: Site, before: list[JobRecord], tracked: list[TrackedJob]) -> list[TrackedJob]:
-    """Ends of which more is to be found in the run folder are told of once it has been looked into."""
+    """Searches the run folders of jobs with doubtful ends, which are reported only after that."""
     new = [n for n, job in enumerate(tracked) if job.record.status != before[n].status]
     doubtful = [n for n in new if ends.doubtful(tracked[n].record.status)]
     if not doubtful:
@@ -344,7 +344,7 @@ def _with_ends_seen(site: Site, before: list[JobRecord], tracked: list[TrackedJo
 
 
 def _overdue(record: JobRecord) -> bool:
-    """Whether a job that nobody has confirmed was sent so long ago that it would be listed by now."""
+    """Whether an unconfirmed job was sent so long ago that the scheduler would list it by now."""
     return record.id is None and time.time() - record.submitted > GRACE
 
 
@@ -354,7 +354,7 @@ def _ended(job_id: str, report: QstatReport | None) -> bool:
 
 
 def _record(before: JobRecord, tracked: TrackedJob, ledger: Ledger) -> TrackedJob:
-    """The ledger learns what is new of a job: an id that was not known, and its state."""
+    """Records in the ledger what is new about a job: its id, if that was not known, and its state."""
     now = tracked.record
     if before.id is None and now.id is not None:
         ledger.accepted(now.token, now.id)

@@ -1,4 +1,4 @@
-"""Takes jobs that have ended away: their run folders, and their rows in the ledger."""
+"""Removes jobs that have ended: their run folders, and their entries in the ledger."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from hpcbrew.transports.base import NoRecord
 
 @dataclass(frozen=True)
 class Removal:
-    """A job that may be taken away, and what its run folder holds: files, and bytes in all."""
+    """A job that may be removed, and the number of files and the total bytes in its run folder."""
 
     record: JobRecord
     site: Site
@@ -23,22 +23,22 @@ class Removal:
 
 
 def look(record: JobRecord, ledger: Ledger, sites: Sites) -> Removal:
-    """What would be taken away. `sites`: connections that stand, to which new ones are added.
+    """Returns what would be removed. `sites`: open connections, to which new ones are added.
 
     Raises RequestError for a job that has not ended, for one job of an array, and for a folder that a job still needs;
-    TransportError where its cluster cannot be asked.
+    TransportError if its cluster cannot be asked.
     """
     if record.point is not None:
-        raise RequestError("is one job of an array, which is taken away as a whole")
+        raise RequestError("is one job of an array, which can only be removed as a whole")
     if record.run_folder.parent.name != layout.RUNS.name or record.run_folder.name != f"{record.name}-{record.token}":
-        raise RequestError(f"{record.run_folder} is not called as a run folder of it: it is left as it is")
+        raise RequestError(f"{record.run_folder} does not have the name of its run folder, and is not touched")
     site = sites.get(record.address) or refresh.reach(record.address)
     if isinstance(site, TransportError):
         raise site
     try:
         state = refresh.look(site, [record], ledger)[0].record.status.state
         if not state.final:
-            raise RequestError(f"is {state}, and only what has ended is taken away: hpcbrew cancel {record.token}")
+            raise RequestError(f"is {state}, and only an ended job can be removed: hpcbrew cancel {record.token}")
         if needing := _needing(record, site, ledger):
             raise RequestError(f"{needing.name} ({needing.id or needing.token}) has not ended and needs its snapshots")
         sizes = site.transport.sizes(record.run_folder)
@@ -50,14 +50,15 @@ def look(record: JobRecord, ledger: Ledger, sites: Sites) -> Removal:
 
 
 def remove(removal: Removal, ledger: Ledger) -> None:
-    """The folder first: what cannot be taken away is not forgotten. Raises TransportError."""
+    """Removes the folder first, so that the ledger does not forget a job whose folder is left. Raises
+    TransportError."""
     removal.site.transport.remove_folder(removal.record.run_folder)
     ledger.forget(removal.record.token)
 
 
 def _needing(record: JobRecord, site: Site, ledger: Ledger) -> JobRecord | None:
-    """A job that has not ended and whose script names the run folder, as one that was resumed from it; a script that
-    cannot be read may name it."""
+    """Returns a job that has not ended and whose script names the run folder, such as one resumed from it. A script
+    that cannot be read is assumed to name it."""
     others = [other for other in ledger.live() if other.address == record.address and other.token != record.token]
     scripts = site.transport.read_all([other.run_folder / layout.SCRIPT for other in others]) if others else []
     name = record.run_folder.name.encode()

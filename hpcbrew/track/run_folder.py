@@ -1,4 +1,4 @@
-"""What lies in a run folder on scratch, read: what the job is, its exit record, its progress, its snapshots."""
+"""Reads a run folder on scratch: the job's description, its exit record, its progress, its snapshots."""
 
 import re
 from collections.abc import Mapping
@@ -18,22 +18,23 @@ from hpcbrew.track.job_description import DESCRIBED, JobDescription, read_descri
 from hpcbrew.track.log_tail import last_bytes
 from hpcbrew.transports.base import Contents, NoRecord, Transport
 
-# Names of snapshots go into scripts and messages: one file, of characters that are seen.
+# Snapshot names go into scripts and messages: they must be plain file names of visible characters.
 _STATE = re.compile(r"(?P<stem>[^/]*_iter_(?P<iteration>[0-9]{1,15}))\.solverstate(\.h5)?")
 _SNAPSHOT = re.compile(r"_iter_([0-9]{1,15})\.caffemodel(\.h5)?")
 
 COMPLAINT = 10_000
-"""Characters of an engine's message that are shown at most."""
+"""The most characters shown of an engine's message."""
 
 _MOST_IDS = 10_000
 
 LOG_END = 2**18
-"""Bytes of a log in which the engine's last words are looked for."""
+"""Bytes at the end of a log that are searched for the engine's last message."""
 
 
 @dataclass(frozen=True)
 class ExitRecord:
-    """What the script wrote at its end: its exit status, the time (Unix seconds), the host, and why, where it knows."""
+    """What the script wrote when it ended: its exit status, the time (Unix seconds), the host, and the reason if
+    known."""
 
     status: int
     time: float
@@ -43,7 +44,7 @@ class ExitRecord:
 
 @dataclass(frozen=True)
 class Best:
-    """The best value that an output of the tests has had, and at which iteration."""
+    """The best value so far of a test output, and its iteration."""
 
     value: float
     iteration: int
@@ -51,8 +52,8 @@ class Best:
 
 @dataclass(frozen=True)
 class Progress:
-    """What the engine says of itself while it trains, as engine.job_contract.ProgressRecord has it. Rates a second,
-    times in seconds; None where it has no say."""
+    """What the engine reports while it trains, as in engine.job_contract.ProgressRecord. Rates are per second, times in
+    seconds; None if the engine does not say."""
 
     iteration: int
     max_iter: int
@@ -68,17 +69,17 @@ class Progress:
     diverged: int | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """As the engine writes it; times in ISO form."""
+        """Returns it as the engine writes it, with times in ISO format."""
         return {**asdict(self), "time": iso(self.time), "began": iso(self.began)}
 
 
 @dataclass(frozen=True)
 class FolderRecords:
-    """What a run folder says of a job that is not described once: its exit record, its progress, the scheduler's ids.
+    """The changing records in a run folder: the exit record, the progress, the scheduler's ids.
 
-    `fault`: which of these records are not what they should be, and why; they count as not there. `past`: so many of
-    the ids, the first ones, are of links of a chain that are over, and of no use. `cancelled`: `hpcbrew cancel` was
-    called.
+    `fault`: which of these records are malformed, and why; these count as missing. `past`: the number of ids, from the
+    first, that belong to links of a chain that are over and need not be queried. `cancelled`: whether `hpcbrew cancel`
+    was called.
     """
 
     exit: ExitRecord | None = None
@@ -90,7 +91,7 @@ class FolderRecords:
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """The ids that the scheduler is asked for."""
+        """The ids to query at the scheduler."""
         return self.ids[self.past :]
 
     @property
@@ -99,7 +100,7 @@ class FolderRecords:
 
 
 def describe(record: JobRecord, transport: Transport) -> JobDescription:
-    """What a job is, by its run folder. Raises TransportError where that is gone, or cannot be read."""
+    """Reads a job's description from its run folder. Raises TransportError if it is missing or cannot be read."""
     path = described_in(record) / layout.JOB
     try:
         description = read_description(transport.read(path, 0, DESCRIBED + 1))
@@ -107,24 +108,24 @@ def describe(record: JobRecord, transport: Transport) -> JobDescription:
     except Malformed as error:
         description, why = None, f": {error}"
     if description is None:
-        raise TransportError(f"{path}: the description of {record.name} is gone or cannot be read{why}")
+        raise TransportError(f"{path}: the description of {record.name} is missing or cannot be read{why}")
     return description
 
 
 def described_in(record: JobRecord) -> PurePosixPath:
-    """The folder of a job's description: its own, or for one job of an array that of the array."""
+    """Returns the folder of a job's description: its own, or for one job of an array, the array's."""
     return record.run_folder if record.point is None else record.run_folder.parents[1]
 
 
 def model(record: JobRecord, transport: Transport) -> PurePosixPath | None:
-    """The job's newest model; None where there is none yet."""
+    """Returns the job's newest model; None if there is none yet."""
     folder = record.run_folder / layout.SNAPSHOTS
     name = newest_model(transport.names(folder))
     return folder / name if name else None
 
 
 def complaint(record: JobRecord, transport: Transport) -> str | None:
-    """Why the engine refused, in its own words; None where it did not."""
+    """Returns the engine's own message if it refused the job; None if it did not."""
     if record.status.state is not JobState.FAILED:
         return None
     log = last_bytes(transport, record.run_folder / layout.LOG, LOG_END).decode(errors="replace")
@@ -133,8 +134,8 @@ def complaint(record: JobRecord, transport: Transport) -> str | None:
 
 
 def read_records(exit_data: Contents, progress: Contents, *ids: Contents) -> FolderRecords:
-    """What the files of a run folder say, whichever of them are there. One that says nothing sound is a fault of it,
-    and of no other."""
+    """Reads those records of a run folder that exist. A malformed one is noted as a fault, and does not affect the
+    others."""
     found: list[Any] = []
     faults = []
     parts = (
@@ -153,26 +154,26 @@ def read_records(exit_data: Contents, progress: Contents, *ids: Contents) -> Fol
 
 
 def held(contents: Contents) -> bytes | None:
-    """What a small file holds. Raises Malformed for what is none."""
+    """Returns the contents of a small file; None if it does not exist. Raises Malformed if it is not one."""
     if isinstance(contents, NoRecord):
         raise Malformed(contents.why)
     return contents
 
 
 def read_ids(data: bytes | None) -> tuple[str, ...]:
-    """The scheduler's ids of the job, in the order of submission; none where there are none yet.
+    """Reads the scheduler's ids of the job, in the order of submission; empty if there are none yet.
 
-    Raises Malformed for more than any job has.
+    Raises Malformed for more ids than any job has.
     """
     lines = (line.strip() for line in (data or b"").decode(errors="replace").splitlines())
     ids = tuple(dict.fromkeys(line for line in lines if len(line) < 256 and JOB_ID.fullmatch(line)))
     if len(ids) > _MOST_IDS:
-        raise Malformed(f"holds {len(ids)} ids, and no job has more than {_MOST_IDS}")
+        raise Malformed(f"holds {len(ids)} ids, but no job has more than {_MOST_IDS}")
     return ids
 
 
 def read_exit(data: bytes | None) -> ExitRecord | None:
-    """The exit record, or None where there is none yet. Raises Malformed."""
+    """Reads the exit record; None if there is none yet. Raises Malformed."""
     if not data:
         return None
     values = schema.read_object(data)
@@ -185,7 +186,7 @@ def read_exit(data: bytes | None) -> ExitRecord | None:
 
 
 def read_progress(data: bytes | None) -> Progress | None:
-    """The progress record, or None where there is none yet. What a newer engine may add is left aside.
+    """Reads the progress record; None if there is none yet. Ignores fields that a newer engine may add.
 
     Raises Malformed.
     """
@@ -210,14 +211,14 @@ def read_progress(data: bytes | None) -> Progress | None:
 
 
 def read_metrics(data: bytes | None) -> list[dict[str, Any]]:
-    """The objects of metrics.jsonl that are of a display or a test, as the engine writes them. What is none, as a line
-    that is not whole, is left out."""
+    """Reads the objects of metrics.jsonl for displays and tests, as the engine writes them. Skips anything else, such
+    as an incomplete line."""
     whole = (data or b"")[: (data or b"").rfind(b"\n") + 1]
     return [values for line in whole.split(b"\n") if (values := _metrics(line)) is not None]
 
 
 def _metrics(line: bytes) -> dict[str, Any] | None:
-    """One line. Its engine may be a newer one, and say more."""
+    """Reads one line; a newer engine may have added fields."""
     try:
         values = schema.read_object(line)
         phase = schema.field(values, "phase", schema.one_of("train", "test"))
@@ -233,7 +234,7 @@ def _metrics(line: bytes) -> dict[str, Any] | None:
 
 
 def _figure(value: Any) -> Any:
-    """A number, null for one that is not finite, or a list of them."""
+    """Checks a number, null (not finite), or a list of these."""
     if isinstance(value, list):
         return list(schema.listing(_figure)(value))
     return schema.none_or(schema.number)(value)
@@ -249,7 +250,7 @@ _OUTPUTS = schema.table(schema.text(), _figure)
 
 
 def newest_model(names: list[str]) -> str | None:
-    """Of the files in a snapshots folder, the model of the highest iteration."""
+    """Returns the model of the highest iteration among the files in a snapshots folder."""
     shown = filter(_seen, names)
     models = [(int(m[1]), name) for name in shown if (m := _SNAPSHOT.search(name)) and m.end() == len(name)]
     return max(models)[1] if models else None
@@ -260,8 +261,8 @@ def _seen(name: str) -> bool:
 
 
 def newest_state(sizes: Mapping[str, int]) -> tuple[str, int] | None:
-    """Of the files in a snapshots folder, the solver state of the highest iteration whose model is there too; and that
-    iteration. The engine writes the model first, and each file whole or not at all.
+    """Returns the solver state of the highest iteration whose model exists too, among the files in a snapshots folder,
+    and that iteration. The engine writes the model first, and each file atomically.
     """
     found = [
         (int(m["iteration"]), name)

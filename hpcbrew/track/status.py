@@ -1,4 +1,4 @@
-"""What a job's state is, by everything that is known of it. Its own exit record comes first, the scheduler second."""
+"""Judges a job's state by everything that is known about it: its own exit record comes first, the scheduler second."""
 
 import signal
 import time
@@ -11,17 +11,17 @@ from hpcbrew.schedulers.pbs_status import SUSPENDED, failed
 from hpcbrew.track.run_folder import ExitRecord
 
 TERMINATED = {128 + signal.SIGTERM, 256 + signal.SIGTERM, 128 + signal.SIGKILL, 256 + signal.SIGKILL}
-KINDER = {JobState.CANCELLED, JobState.OUT_OF_WALLTIME, JobState.OUT_OF_MEMORY, JobState.FAILED}
+EXPLAINED = {JobState.CANCELLED, JobState.OUT_OF_WALLTIME, JobState.OUT_OF_MEMORY, JobState.FAILED}
 
 NO_RECORD = (
-    "the engine ended with a message, which hpcbrew logs may have, and no exit record could be written: the disk may "
-    "be full, or a quota used up"
+    "the engine ended with a message, which hpcbrew logs may show, but could not write an exit record: the disk may be "
+    "full, or a quota exhausted"
 )
 
-FORGOTTEN = "the scheduler does not know it any more, and it left no exit record"
+FORGOTTEN = "the scheduler no longer knows it, and it left no exit record"
 
 PATIENCE = 24 * 3600
-"""Seconds after which a job that failed by its own record is called so, though the scheduler has never said why."""
+"""Seconds after which a job that failed by its own record counts as failed even if the scheduler never said why."""
 
 
 def judge(
@@ -34,12 +34,12 @@ def judge(
     begun: bool = False,
     now: float | None = None,
 ) -> JobStatus:
-    """The state to write down. `report` is None where the scheduler did not answer: then only an exit record counts.
+    """Returns the state to record. `report` is None if the scheduler did not answer: then only an exit record counts.
 
-    `ids`: of a chain, those of all its links; `asked`: those of them that the scheduler was asked for, all where it is
-    None. The exit record has the job's own status; why it came to
-    that (walltime, memory, qdel) only the scheduler knows: until it has said so, or for `PATIENCE` seconds, such a job
-    is not over. `begun`: its training was seen to have begun. `now`: Unix seconds.
+    `ids`: for a chain, those of all its links; `asked`: those that the scheduler was asked about (None: all). The exit
+    record has the job's own exit status, but only the scheduler knows the cause (walltime, memory, qdel): until it has
+    said so, or for `PATIENCE` seconds, such a job does not count as over. `begun`: whether its training was seen to
+    have started. `now`: Unix seconds.
     """
     if exit_record is not None and exit_record.status == 0:
         return JobStatus(JobState.DONE, "", 0)
@@ -55,19 +55,19 @@ def judge(
         if explained or not ids or status.state is JobState.CANCELLED:
             return status
         return _open(record, exit_record, status, time.time() if now is None else now)
-    if not answered:  # of a chain, a further link may just have been submitted
+    if not answered:  # the next link of a chain may just have been submitted
         waited = record.status.state in (JobState.SUBMITTING, JobState.QUEUED)
         return JobStatus(JobState.RUNNING) if begun and waited and len(ids) == 1 else record.status
     return _forgotten(record) if by_scheduler is None else _cancelled(record, _without_record(by_scheduler))
 
 
 def _with_record(record: JobRecord, exit_record: ExitRecord, by_scheduler: JobStatus | None) -> JobStatus:
-    """What a job that failed by its own record has come to. Its own reason says more than the scheduler's, but for a
-    job that was deleted.
+    """Returns the state of a job that failed by its own record. Its own reason is more informative than the
+    scheduler's, except for a job that was deleted.
 
-    Of a job of an array that it keeps nothing of the scheduler says only that it was deleted.
+    For a job of an array on which the scheduler has no details, it says only that the job was deleted.
     """
-    explained = by_scheduler if by_scheduler and by_scheduler.state in KINDER else None
+    explained = by_scheduler if by_scheduler and by_scheduler.state in EXPLAINED else None
     if explained and record.point is not None and explained.exit_status is None:
         explained = explained if exit_record.status in TERMINATED else None
     status = _cancelled(record, explained or failed(exit_record.status))
@@ -76,15 +76,15 @@ def _with_record(record: JobRecord, exit_record: ExitRecord, by_scheduler: JobSt
 
 
 def _without_record(by_scheduler: JobStatus) -> JobStatus:
-    """Where the engine refuses, the script writes that down: unless there is no room for it."""
+    """If the engine refused the job, the script would have recorded that: says that it probably had no disk space."""
     if by_scheduler.exit_status != ExitCode.WRONG:
         return by_scheduler
     return replace(by_scheduler, reason=f"exit status {ExitCode.WRONG}: {NO_RECORD}")
 
 
 def _open(record: JobRecord, exit_record: ExitRecord, status: JobStatus, now: float) -> JobStatus:
-    """A job that the scheduler has not been heard of since it failed. A node's clock may be wrong: where the job would
-    have ended before it was submitted, or tomorrow, it counts from its submission."""
+    """Returns the state of a failed job on which the scheduler has not reported. The node's clock may be wrong: if the
+    recorded end is before the submission, or more than a day ahead, the time counts from the submission."""
     ended = exit_record.time if record.submitted <= exit_record.time <= now + PATIENCE else record.submitted
     if now - ended > PATIENCE:
         return replace(status, reason=f"{status.reason}; the scheduler did not say more within a day")
@@ -92,7 +92,8 @@ def _open(record: JobRecord, exit_record: ExitRecord, status: JobStatus, now: fl
 
 
 def _of_links(ids: tuple[str, ...], report: QstatReport) -> JobStatus | None:
-    """The link of a chain that tells how the chain stands: one that runs; or the next; or the last that ran."""
+    """Returns the state of the link that determines the chain's state: the running one, or the next, or the last that
+    ran."""
     seen = [(n, report.jobs[job_id].status) for n, job_id in enumerate(ids, 1) if job_id in report.jobs]
     live = [link for link in seen if not link[1].state.final]
     ran = [link for link in seen if link[1].state not in (JobState.CANCELLED, JobState.NEVER_RAN)]
@@ -107,30 +108,32 @@ def _of_links(ids: tuple[str, ...], report: QstatReport) -> JobStatus | None:
 
 
 def _cancelled(record: JobRecord, status: JobStatus) -> JobStatus:
-    """A job that died of a signal after `hpcbrew cancel` was cancelled, whatever the scheduler calls it."""
+    """A job that was killed by a signal after `hpcbrew cancel` counts as cancelled, whatever the scheduler says."""
     if record.cancel_asked and status.state is JobState.FAILED and status.exit_status in TERMINATED:
         return JobStatus(JobState.CANCELLED, "by hpcbrew cancel", status.exit_status)
     return status
 
 
 def _forgotten(record: JobRecord) -> JobStatus:
-    """A job that nothing is known of any more: a site that keeps no history forgets what was cancelled at once."""
+    """Returns the state of a job about which nothing is known any more: a site without history forgets cancelled jobs
+    at once."""
     if record.cancel_asked:
         return JobStatus(JobState.CANCELLED, "by hpcbrew cancel")
     return JobStatus(JobState.LOST, FORGOTTEN)
 
 
 def suspended(status: JobStatus) -> bool:
-    """Whether a job has begun, and was stopped by others for the time being."""
+    """Whether a job has started and was suspended by the scheduler or an operator."""
     return status.state is JobState.HELD and status.reason.endswith(tuple(SUSPENDED.values()))
 
 
 def after_hold(now: JobStatus, links: int) -> str:
-    """What a hold that PBS took has done, in words. `links`: of the job that have not ended: of several, one runs."""
+    """Describes the effect of a hold that PBS accepted. `links`: the number of the job's links that have not ended; if
+    there are several, the one that runs is not held."""
     begun = now.state in (JobState.RUNNING, JobState.ENDING) or suspended(now)
-    return "began before it could be held, and goes on" if begun and links == 1 else "held"
+    return "started before it could be held, and continues" if begun and links == 1 else "held"
 
 
 def after_release(now: JobStatus) -> str:
-    """What a release that PBS took has done: it takes the user's own hold away, and no other."""
-    return "released" if now.state is not JobState.HELD else f"is still not let go: {now.reason or 'held'}"
+    """Describes the effect of a release that PBS accepted: it removes only the user's own hold."""
+    return "released" if now.state is not JobState.HELD else f"is still held: {now.reason or 'held'}"

@@ -1,4 +1,4 @@
-"""What has come of a sweep so far, by the records of its points: an array has none of its own."""
+"""The outcome of a sweep so far, from the records of its points: an array has none of its own."""
 
 import contextlib
 from collections.abc import Sequence
@@ -13,13 +13,14 @@ from hpcbrew.track.run_folder import Best, FolderRecords, Progress
 from hpcbrew.transports.base import Contents, Transport
 
 MOST = 500
-"""Points of all sweeps that are looked at by one command."""
+"""The most points, of all sweeps, that one command reads."""
 
 
 def outcomes(transport: Transport, sweeps: Sequence[JobRecord]) -> list[Outcome]:
-    """Of each sweep, in two round trips for all: of a sweep whose points are not known, or too many, nothing.
+    """Returns the outcome of each sweep, in two round trips for all; an empty one for a sweep whose points are unknown
+    or too many.
 
-    Raises TransportError where the cluster does not answer.
+    Raises TransportError if the cluster does not answer.
     """
     described = transport.read_all([record.run_folder / layout.JOB for record in sweeps])
     counts = [_count(data) for data in described]
@@ -38,8 +39,8 @@ def _count(data: Contents) -> int:
 
 
 def _together(points: Sequence[FolderRecords]) -> Outcome:
-    """Their iterations added up, the best of their losses and tests, from the first one's begin to the last one's end.
-    Points that have not begun count as long as the longest of the others."""
+    """Combines the points: the sum of their iterations, the best of their losses and tests, the time from the first
+    start to the last end. Points that have not started are assumed to be as long as the longest of the others."""
     going = [point.progress for point in points if point.progress]
     ends = [point.exit.time for point in points if point.exit]
     if not going:

@@ -1,4 +1,4 @@
-"""Data on a cluster's scratch that no run folder names: what jobs that are gone had been sent."""
+"""Finds data on a cluster's scratch that no run folder names, left over from jobs that were removed."""
 
 import re
 from collections.abc import Sequence
@@ -14,12 +14,13 @@ from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.refresh import Site
 
 SETTLED = 24 * 60
-"""Minutes that data have lain there before they may be unused: a job may just be on its way."""
+"""Minutes that data must have been there before they may count as unused: a job may just be being sent."""
 
 ITEM = re.compile(r"[0-9a-f]{32}(\.[^./\n]+)?")
-"""What `digests.place` calls an item. Anything else is left alone, as what is on its way: DIGEST.MACHINE.part."""
+"""The names that `digests.place` gives to items. Anything else is left alone, such as uploads in progress:
+DIGEST.MACHINE.part."""
 
-# Whatever a run folder, or a point's folder in it, has in its files, but for what is written while it trains.
+# Searches the files of run folders and of points' folders in them, except those written during the training.
 LIST = r"""
 cd -- "$1" || exit
 [ -d "$2" ] || exit 0
@@ -39,16 +40,17 @@ du -s --block-size=1 -- "$@"
 
 @dataclass(frozen=True)
 class Unused:
-    """Items below a folder of data, each with the bytes that it takes on the disk."""
+    """Items below a data folder, each with the bytes that it takes on disk."""
 
     folder: PurePosixPath
     sizes: dict[str, int]
 
 
 def find(cluster: Cluster, site: Site, ledger: Ledger) -> Unused:
-    """Raises RequestError while a job is being sent from here, TransportError where the cluster cannot be asked."""
+    """Finds the unused data. Raises RequestError while a job is being sent from here, TransportError if the cluster
+    cannot be asked."""
     if any(r.address == cluster.address and r.status.state is JobState.SUBMITTING for r in ledger.live()):
-        raise RequestError(f"{cluster.name}: a job is being sent there: clean when hpcbrew status shows it as queued")
+        raise RequestError(f"{cluster.name}: a job is being sent: clean once hpcbrew status shows it as queued")
     root = site.transport.root(cluster.scratch or "")
     words = [str(root), str(layout.DATA), str(layout.RUNS), str(SETTLED), layout.SNAPSHOTS, layout.METRICS]
     answer = site.transport.run(["bash", "-c", LIST, "bash", *words], root, idempotent=True)
@@ -61,22 +63,22 @@ def find(cluster: Cluster, site: Site, ledger: Ledger) -> Unused:
 
 
 def parse_list(answer: CommandResult, where: str) -> list[str]:
-    """The items that no file names. Raises TransportError where not all files could be read."""
+    """Returns the items that no file names. Raises TransportError if not all files could be read."""
     if answer.status != 0:
-        raise TransportError(f"{where}: cannot be looked through: {answer.words}")
+        raise TransportError(f"{where}: cannot be searched: {answer.words}")
     rows = [row.partition(" ")[::2] for row in answer.out.split("\0")]
-    used = {PurePosixPath(name).name for kind, name in rows if kind == "used"}  # digests, whatever stands behind them
+    used = {PurePosixPath(name).name for kind, name in rows if kind == "used"}  # digests, without what follows them
     return sorted(name for kind, name in rows if kind == "item" and ITEM.fullmatch(name) and name[:32] not in used)
 
 
 def parse_sizes(answer: CommandResult, items: Sequence[str]) -> dict[str, int]:
-    """Bytes of each item, as du has them; one that has gone meanwhile is left out."""
+    """Reads the bytes of each item from the output of du, without items that have disappeared since."""
     rows = (line.partition("\t")[::2] for line in answer.out.splitlines())
     sizes = {name: int(size) for size, name in rows if re.fullmatch("[0-9]{1,18}", size)}
     return {name: sizes[name] for name in items if name in sizes}
 
 
 def remove(unused: Unused, site: Site) -> None:
-    """Raises TransportError for what cannot be taken away."""
+    """Removes the items. Raises TransportError for one that cannot be removed."""
     for name in unused.sizes:
         site.transport.remove_folder(unused.folder / name)

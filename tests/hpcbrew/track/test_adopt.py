@@ -91,7 +91,7 @@ def test_a_folder_that_says_something_odd_of_itself_is_told_of(runs: Path, descr
     taken_up = adopt.adopt(profiles.load("local"), Ledger(), told.append)
     assert [w.record.name for w in taken_up] == ["sound"]
     assert len(told) == 1
-    assert told[0].startswith(f"{runs}/odd-0000000a is left aside: job.json: ")
+    assert told[0].startswith(f"{runs}/odd-0000000a is skipped: job.json: ")
     assert told[0].isprintable()
 
 
@@ -108,7 +108,7 @@ def test_ids_that_are_none_are_told_of(runs: Path) -> None:
     (made / "job.id").write_text("".join(f"{n}.local\n" for n in range(20_000)))
     told: list[str] = []
     assert adopt.adopt(profiles.load("local"), Ledger(), told.append) == []
-    assert told == [f"{made} is left aside: job.id: holds 20000 ids, and no job has more than 10000"]
+    assert told == [f"{made} is skipped: job.id: holds 20000 ids, but no job has more than 10000"]
 
 
 def test_what_a_server_says_beside_its_folders_is_left_aside(monkeypatch: pytest.MonkeyPatch, runs: Path) -> None:
@@ -129,6 +129,6 @@ def test_of_many_jobs_those_of_late_are_shown_and_taken_up(runs: Path, hpcbrew) 
         os.utime(made / "job.id", (time.time() - 86400 * age,) * 2)
     shown = hpcbrew("adopt", "--cluster", "local", "--since", "7d", "--dry-run").stdout
     assert ("new, submitted " in shown, "old" in shown, Ledger().all()) == (True, False, [])
-    assert "1 job would be taken up; nothing was" in shown
+    assert "1 job would be adopted; none was" in shown
     hpcbrew("adopt", "--cluster", "local", "--since", "7d")
     assert [record.name for record in Ledger().all()] == ["new"]

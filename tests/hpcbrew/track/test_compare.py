@@ -89,5 +89,5 @@ def test_a_sweep_has_a_row_for_each_of_its_points(home: Path, tmp_path: Path) ->
 def test_a_job_whose_folder_is_gone_is_named(home: Path, tmp_path: Path) -> None:
     record = job(tmp_path / "a", loss=1.0)
     Path(record.run_folder / "job.json").unlink()
-    with pytest.raises(TransportError, match="the description of a is gone"):
+    with pytest.raises(TransportError, match="the description of a is missing"):
         compare.rows([record], Ledger(), pytest.fail)

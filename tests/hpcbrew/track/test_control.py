@@ -40,13 +40,13 @@ def test_a_job_is_held_released_and_cancelled(tmp_path: Path) -> None:
     until(lambda: state(first, ledger) is JobState.RUNNING)
     assert control.hold(second, ledger) == "held"
     assert state(second, ledger) is JobState.HELD
-    with pytest.raises(RequestError, match="runs already"):
+    with pytest.raises(RequestError, match="is running already"):
         control.hold(first, ledger)
     assert control.release(second, ledger) == "released"
     assert state(second, ledger) is JobState.QUEUED
     assert [control.cancel(r, ledger) for r in (second, first)] == ["cancelled", "cancelled"]
     assert state(second, ledger) is JobState.CANCELLED
-    with pytest.raises(RequestError, match=r"has ended already \(cancelled\), and cannot be held"):
+    with pytest.raises(RequestError, match=r"has ended already \(cancelled\) and cannot be held"):
         control.hold(second, ledger)
     assert control.cancel(ledger.find("second"), ledger) == "has ended already: cancelled"
     until(lambda: state(first, ledger) is JobState.CANCELLED)
@@ -108,7 +108,7 @@ def test_a_release_that_lets_nothing_go_says_who_can(tmp_path: Path, monkeypatch
     ledger = Ledger()
     record = told(tmp_path, monkeypatch, ledger, held)
     assert control.release(record, ledger) == (
-        "is still not let go: held by root since Sun Nov 22 19:34:30 2026: only an operator of the site can let it go"
+        "is still held: held by root since Sun Nov 22 19:34:30 2026: only an operator of the site can release it"
     )
     assert control.hold(record, ledger) == "held"
 
@@ -116,9 +116,9 @@ def test_a_release_that_lets_nothing_go_says_who_can(tmp_path: Path, monkeypatch
 def test_a_suspended_job_cannot_be_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = Ledger()
     record = told(tmp_path, monkeypatch, ledger, "    job_state = S\\n    Hold_Types = n\\n")
-    with pytest.raises(RequestError, match="is suspended, and only a job that waits can be held"):
+    with pytest.raises(RequestError, match="is suspended; only a queued job can be held"):
         control.hold(record, ledger)
-    assert control.release(record, ledger) == "is still not let go: suspended by the server or an operator"
+    assert control.release(record, ledger) == "is still held: suspended by the server or an operator"
 
 
 @pytest.mark.parametrize("qstat", ["exit 0", "echo 'qstat: cannot connect to server pbs01' >&2; exit 255"])
@@ -133,6 +133,6 @@ def test_a_job_that_is_not_confirmed_yet_is_not_taken_for_cancelled(
         (tmp_path / "commands" / name).write_text(f"#!/bin/sh\n{qstat}\n")
         (tmp_path / "commands" / name).chmod(0o755)
     ledger.intend(record)
-    with pytest.raises(RequestError, match="cannot be cancelled; hpcbrew status looks again"):
+    with pytest.raises(RequestError, match="cannot be cancelled; hpcbrew status checks again"):
         control.cancel(record, ledger)
     assert record in ledger.live()

@@ -58,7 +58,7 @@ def test_a_job_that_left_in_time_can_go_on_where_a_snapshot_is_seen(
         (tmp_path / "run" / "snapshots" / snapshot).touch()
     status = look()
     assert (status.state, status.exit_status) == (JobState.OUT_OF_WALLTIME, 75)
-    assert ("hpcbrew resume goes on" in status.reason) is bool(snapshot)
+    assert ("hpcbrew resume continues" in status.reason) is bool(snapshot)
     assert (status.reason == NO_SNAPSHOT) is not bool(snapshot)
 
 
@@ -67,7 +67,7 @@ def test_a_snapshot_is_seen_on_a_mac_too(tmp_path: Path, look: Look, monkeypatch
     (tmp_path / "run" / "snapshots").mkdir()
     (tmp_path / "run" / "snapshots" / "t_iter_5.solverstate").touch()
     monkeypatch.setenv("PATH", f"{tmp_path}:{mac.commands(tmp_path / 'mac')}")
-    assert "hpcbrew resume goes on" in look().reason
+    assert "hpcbrew resume continues" in look().reason
 
 
 def test_what_a_routing_queue_dropped_never_began(tmp_path: Path, look: Look) -> None:
@@ -117,9 +117,9 @@ def test_what_was_cancelled_from_another_machine_is_so(tmp_path: Path, look: Loo
 
 
 KILLED = {  # recorded, of OpenPBS 23.06.06
-    "mem 602012kb exceeded limit 102400kb": (JobState.OUT_OF_MEMORY, "used more memory than it asked for"),
+    "mem 602012kb exceeded limit 102400kb": (JobState.OUT_OF_MEMORY, "used more memory than it requested"),
     "walltime 62 exceeded limit 60": (JobState.OUT_OF_WALLTIME, "ran longer than its walltime"),
-    "cput 12 exceeded limit 10": (JobState.FAILED, "used more CPU time than it asked for"),
+    "cput 12 exceeded limit 10": (JobState.FAILED, "used more CPU time than it requested"),
 }
 
 
@@ -131,7 +131,7 @@ def test_what_pbs_wrote_into_the_job_s_output_tells_why_it_killed_it(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("words", "reason"), [("mem", "used more memory than it asked for"), ("memsw", "used more virtual memory than it")]
+    ("words", "reason"), [("mem", "used more memory than it requested"), ("memsw", "used more virtual memory than it")]
 )
 def test_what_the_kernel_killed_for_its_memory_is_told_by_the_hook(
     tmp_path: Path, look: Look, words: str, reason: str

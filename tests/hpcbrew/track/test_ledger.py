@@ -76,7 +76,7 @@ def test_one_job_of_an_array_is_found(ledger: Ledger, asked: str) -> None:
 def test_a_job_that_is_no_array_has_none_in_it(ledger: Ledger) -> None:
     ledger.intend(record("a"))
     ledger.accepted("a", "13.srv")
-    with pytest.raises(LedgerError, match=r"lenet \(13\.srv\) is one job and no array"):
+    with pytest.raises(LedgerError, match=r"lenet \(13\.srv\) is a single job, not an array"):
         ledger.find("lenet[2]")
 
 
@@ -92,7 +92,7 @@ def test_a_number_that_two_clusters_gave_is_not_guessed(ledger: Ledger) -> None:
     for token in "ab":
         ledger.intend(record(token))
         ledger.accepted(token, f"1.{token}")
-    with pytest.raises(LedgerError, match=r"several jobs.*1\.a \(local, token a\), 1\.b"):
+    with pytest.raises(LedgerError, match=r"several such jobs.*1\.a \(local, token a\), 1\.b"):
         ledger.find("1")
 
 
@@ -181,7 +181,7 @@ def test_a_row_that_is_none_hides_no_other_job(ledger: Ledger, column: str, valu
     assert ledger.faults.keys() == {"a"}
     assert ledger.faults["a"].isprintable()
     assert ledger.tokens() == {"a", "b"}
-    with pytest.raises(LedgerError, match=r"what it holds of job a is damaged"):
+    with pytest.raises(LedgerError, match=r"the entry of job a is damaged"):
         Ledger(ledger.path).find("a")
 
 

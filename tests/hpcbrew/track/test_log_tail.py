@@ -157,7 +157,7 @@ def test_lines_are_whole_and_long_ones_come_in_parts() -> None:
 def test_what_is_no_regular_file_is_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path / "fifo", tmp_path, Path("/dev/zero")):
-        with pytest.raises(TransportError, match="is no regular file, and is not read"):
+        with pytest.raises(TransportError, match="is not a regular file and is not read"):
             grown(tail(path))
-        with pytest.raises(TransportError, match="is no regular file, and is not read"):
+        with pytest.raises(TransportError, match="is not a regular file and is not read"):
             Local().read(PurePosixPath(path), 0, 10)

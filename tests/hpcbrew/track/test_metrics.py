@@ -63,7 +63,7 @@ def test_of_a_file_of_10_gb_the_end_is_looked_at(tmp_path: Path, monkeypatch: py
         file.write(b"\n" + json.dumps(TEST).encode() + b"\n")
     told: list[str] = []
     assert list(metrics(tmp_path, told.append).all()) == [TEST]
-    assert told == [f"{tmp_path}/metrics.jsonl is larger than 0 MiB: what it ends with is looked at"]
+    assert told == [f"{tmp_path}/metrics.jsonl is larger than 0 MiB: only its end is read"]
     assert list(metrics(tmp_path / "none").all()) == []
 
 
@@ -72,4 +72,4 @@ def test_what_is_no_file_is_said_once(tmp_path: Path) -> None:
     told: list[str] = []
     found = metrics(tmp_path, told.append)
     assert (list(found.all()), new(found)) == ([], [])
-    assert told == [f"{tmp_path}/metrics.jsonl: is no regular file, and is not read"]
+    assert told == [f"{tmp_path}/metrics.jsonl: is not a regular file and is not read"]

@@ -48,7 +48,7 @@ def test_a_state_that_is_not_known_hides_no_other_job(
         folder = PurePosixPath(tmp_path, str(n))
         ledger.intend(JobRecord(f"t{n}", "n", LOCAL, "s", float(n), folder, queued, f"{n}.pbs01"))
     odd, other = refresh.refresh(ledger.all(), ledger)
-    assert odd.record.status == JobStatus(JobState.UNKNOWN, "qstat shows state 'Y', which no PBS is known to have")
+    assert odd.record.status == JobStatus(JobState.UNKNOWN, "qstat shows state 'Y', which is not known of any PBS")
     assert other.record.status == JobStatus(JobState.RUNNING)
     assert (odd.trouble, other.trouble, odd.live) == ("", "", ("1.pbs01",))
     assert [record.token for record in ledger.live()] == ["t1", "t2"]
@@ -123,8 +123,8 @@ def test_clusters_are_asked_side_by_side_and_mute_ones_told_of(
     ("noted", "begun_in", "state", "trouble"),
     [
         ("", "b-2", JobState.LOST, ""),  # PBS began its numbers anew, and knows the job no more
-        ("", "a-1", JobState.QUEUED, "the scheduler shows 1.pbs01 to be the job of b-2, though"),
-        ("2.pbs01\n", "b-2", JobState.QUEUED, "the scheduler shows 2.pbs01 to be the job of b-2, though"),
+        ("", "a-1", JobState.QUEUED, "the scheduler says that 1.pbs01 is the job of b-2, but"),
+        ("2.pbs01\n", "b-2", JobState.QUEUED, "the scheduler says that 2.pbs01 is the job of b-2, but"),
     ],
     ids=["by the ledger", "by a damaged answer", "by the run folder alone"],
 )

@@ -46,9 +46,7 @@ def test_a_job_whose_folder_has_gone_is_taken_off_the_list(tmp_path: Path) -> No
 def test_what_has_not_ended_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     record = ended(tmp_path, "0000000a", JobState.RUNNING)
     monkeypatch.setattr(removal.refresh, "look", lambda site, records, ledger: [type("T", (), {"record": records[0]})])
-    with pytest.raises(
-        RequestError, match="is running, and only what has ended is taken away: hpcbrew cancel 0000000a"
-    ):
+    with pytest.raises(RequestError, match="is running, and only an ended job can be removed: hpcbrew cancel 0000000a"):
         removal.look(record, Ledger(), {})
     Ledger().forget("0000000a")
     assert Ledger().all() == [record]
@@ -65,7 +63,7 @@ def test_a_folder_that_is_none_of_a_job_stays(tmp_path: Path) -> None:
     record = ended(tmp_path, "0000000a")
     for folder in (tmp_path, tmp_path / "runs", tmp_path / "runs" / "lenet-0000000b"):
         odd = JobRecord("0000000a", "lenet", LOCAL, "/s", 0, PurePosixPath(folder), record.status, "7.local")
-        with pytest.raises(RequestError, match="is not called as a run folder of it"):
+        with pytest.raises(RequestError, match="does not have the name of its run folder"):
             removal.look(odd, Ledger(), {})
 
 

@@ -37,7 +37,7 @@ def test_one_job_of_an_array_is_described_by_the_array(record: JobRecord) -> Non
 def test_a_description_that_cannot_be_read_is_named(record: JobRecord, text: str | None) -> None:
     path = Path(record.run_folder / "job.json")
     path.write_text(text) if text is not None else path.unlink()
-    with pytest.raises(TransportError, match=r"job\.json: the description of lenet is gone or cannot be read"):
+    with pytest.raises(TransportError, match=r"job\.json: the description of lenet is missing or cannot be read"):
         run_folder.describe(record, Local())
 
 
@@ -188,11 +188,11 @@ def test_one_bad_record_is_a_fault_of_its_own() -> None:
     many = "".join(f"{n}.local\n" for n in range(10_001)).encode()
     large = base.too_large(2**30)
     assert run_folder.read_records(large, None, base.NO_FILE).fault == (
-        "exit.json holds 1.0 GiB, and such a record has no more than 1.0 MiB; job.id is no regular file"
+        "exit.json holds 1.0 GiB, but such a record has no more than 1.0 MiB; job.id is not a regular file"
     )
     assert run_folder.read_records(None, b"[", many).fault == (
         "progress.json is not valid JSON: line 1, column 2: Expecting value; "
-        "job.id holds 10001 ids, and no job has more than 10000"
+        "job.id holds 10001 ids, but no job has more than 10000"
     )
 
 

@@ -137,15 +137,17 @@ def test_of_a_chain_the_links_that_are_over_are_not_asked_for() -> None:
 
 SUSPENDED = JobStatus(JobState.HELD, "suspended by the server or an operator")
 OPERATOR = JobStatus(
-    JobState.HELD, "held by root since Sun Nov 22 19:34:30 2026: only an operator of the site can let it go"
+    JobState.HELD, "held by root since Sun Nov 22 19:34:30 2026: only an operator of the site can release it"
 )
 
 
 def test_what_became_of_a_hold_or_a_release_is_told() -> None:
     assert after_release(JobStatus(JobState.QUEUED)) == "released"
-    assert after_release(OPERATOR) == f"is still not let go: {OPERATOR.reason}"
+    assert after_release(OPERATOR) == f"is still held: {OPERATOR.reason}"
     assert after_hold(OPERATOR, links=1) == "held"
-    assert [after_hold(s, links=1) for s in (RUNNING, SUSPENDED)] == ["began before it could be held, and goes on"] * 2
+    assert [after_hold(s, links=1) for s in (RUNNING, SUSPENDED)] == [
+        "started before it could be held, and continues"
+    ] * 2
     assert after_hold(RUNNING, links=2) == "held"
 
 

@@ -63,7 +63,7 @@ def test_a_cluster_without_data_has_none_unused(scratch: Path) -> None:
 
 
 def test_what_cannot_be_looked_through_is_no_list() -> None:
-    with pytest.raises(TransportError, match="cannot be looked through: no such luck"):
+    with pytest.raises(TransportError, match="cannot be searched: no such luck"):
         unused_data.parse_list(CommandResult(2, "item 0", "no such luck"), "/scratch")
 
 
