@@ -1,1 +1,1 @@
-"""Carries plans out: a new job, one that resumes another, one that waits for another."""
+"""Carries plans out: new jobs, jobs that resume another, jobs that wait for another."""

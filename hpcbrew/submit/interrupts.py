@@ -1,4 +1,4 @@
-"""Ctrl-C while a job is sent: put off while it would leave nobody knowing what came of the job."""
+"""Ctrl-C while a job is being sent: deferred as long as obeying it would leave the job's fate unknown."""
 
 import contextlib
 import signal
@@ -9,26 +9,26 @@ from types import FrameType
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C, after it has been said what came of the job."""
+    """Ctrl-C, after the user has been told what became of the job."""
 
 
 @dataclass
 class Interrupts:
-    """Whether Ctrl-C was pressed while it was put off."""
+    """Whether Ctrl-C was pressed while it was deferred."""
 
     pressed: bool = False
 
     def obey(self) -> None:
-        """Raises KeyboardInterrupt where it was."""
+        """Raises KeyboardInterrupt if it was."""
         if self.pressed:
             raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
 def put_off(say: Callable[[], object] = lambda: None) -> Iterator[Interrupts]:
-    """Inside, the first Ctrl-C is only noted, and `say` is called; a second one is obeyed.
+    """Inside the context, the first Ctrl-C is only noted, and `say` is called; a second one is obeyed.
 
-    In another thread than the main one nothing is changed: Ctrl-C does not come there.
+    Outside the main thread this changes nothing, since Ctrl-C does not arrive there.
     """
     noted = Interrupts()
     if threading.current_thread() is not threading.main_thread():

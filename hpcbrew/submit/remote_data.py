@@ -1,4 +1,4 @@
-"""Whether the cluster has the data that a job uses where they lie there."""
+"""Checks that the cluster has the data which a job uses in place there."""
 
 from pathlib import PurePosixPath
 
@@ -7,21 +7,21 @@ from hpcbrew.job import JobPlan
 from hpcbrew.transports.base import Transport
 
 UNREADABLE = 'n=0; for file; do [ -r "$file" ] || echo "$n"; n=$((n+1)); done'
-"""Prints the number, from 0, of each of its arguments that is no file that may be read."""
+"""Prints the index, from 0, of each argument that is not a readable file."""
 
 
 def check(plan: JobPlan, transport: Transport) -> None:
-    """Raises RequestError for the first that cannot be read there, TransportError where that was not told."""
+    """Raises RequestError for the first file that cannot be read there, TransportError if the cluster does not say."""
     if not plan.there:
         return
     files = [str(path) for _, path in plan.there]
     answer = transport.run(["sh", "-c", UNREADABLE, "look", *files], PurePosixPath("/"), idempotent=True)
     if answer.status != 0:
-        raise TransportError(f"{plan.address.cluster}: whether it has {files[0]} was not told: {answer.err.strip()}")
+        raise TransportError(f"{plan.address.cluster}: could not check for {files[0]}: {answer.err.strip()}")
     lacking = set(answer.out.split())
     for number, (role, path) in enumerate(plan.there):
         if str(number) in lacking:
             raise RequestError(
-                f"no {role} at {path}, neither here nor on {plan.address.cluster}, where it may be read: "
-                "correct its name, or put it into place"
+                f"no readable {role} at {path}, neither here nor on {plan.address.cluster}: "
+                "correct its name, or put it in place"
             )

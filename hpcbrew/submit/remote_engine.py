@@ -1,4 +1,4 @@
-"""Whether the cluster has the engine that a job is to run with: on the node is too late, after hours in a queue."""
+"""Checks that the cluster has the engine a job needs: on the node, after hours in the queue, would be too late."""
 
 from collections.abc import Callable
 from pathlib import PurePosixPath
@@ -13,13 +13,14 @@ test -x "$1/bin/caffe" || { echo none; exit; }
 ls -d "$1"/lib/python*/site-packages/jax_plugins >/dev/null 2>&1 && echo plugins || echo plain
 ! test -e "$1/$2" || head -c "$3" -- "$1/$2"
 """
-"""Prints in its first line whether there is an engine at $1, with JAX's plugins for GPUs; behind it the facts in $2."""
+"""Prints on its first line whether there is an engine at $1 and whether it has JAX's GPU plugins; then the facts in
+file $2, at most $3 bytes of them."""
 
 
 def check(plan: JobPlan, root: PurePosixPath, transport: Transport, warn: Callable[[str], object]) -> None:
-    """Raises RequestError where there is none, or none for the GPUs asked for. One of another hpcbrew than this is told
-    to `warn`; one that setup did not make is taken as it is, and so are plugins for GPUs that were put into one later.
-    root: the cluster's scratch folder.
+    """Raises RequestError if there is no engine, or none for the requested GPUs. Calls `warn` if it is from a different
+    hpcbrew than this one. An engine that setup did not install is accepted as it is, and so are GPU plugins that were
+    added to one later. root: the cluster's scratch folder.
     """
     if not plan.installed_engine:
         return
@@ -32,11 +33,11 @@ def check(plan: JobPlan, root: PurePosixPath, transport: Transport, warn: Callab
     facts = engine_facts.read(facts_there.encode())
     if plan.resources.gpus and engine_facts.is_for_cpus(facts) and found != "plugins":
         raise RequestError(
-            f"a GPU was asked for, and the engine on {cluster} is the one for CPUs: hpcbrew setup {cluster} --gpu "
-            "installs it for GPUs"
+            f"a GPU was requested, but the engine on {cluster} is the one for CPUs: hpcbrew setup {cluster} --gpu "
+            "installs the one for GPUs"
         )
     if engine_facts.is_another(facts):
         warn(
-            f"the engine on {cluster} is that of another hpcbrew than this one, and may not know all that is asked of "
-            f"it: hpcbrew setup {cluster} brings it up to date"
+            f"the engine on {cluster} is from a different build of hpcbrew, and may not know everything this one "
+            f"asks of it: hpcbrew setup {cluster} updates it"
         )

@@ -1,4 +1,4 @@
-"""A new job from another's run folder: its definitions as they lie there, its resources, its last good snapshot."""
+"""Plans a new job from another's run folder: its definitions as stored there, its resources, its last good snapshot."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -23,10 +23,10 @@ from hpcbrew.transports.base import Contents, NoRecord, Transport
 
 @dataclass(frozen=True)
 class Previous:
-    """A job to go on from, as its run folder tells.
+    """A job to continue, as described by its run folder.
 
-    `newest`: the name of its last solver state that is whole, and that one's iteration.
-    `texts`: its definitions by their names, with paths that hold in a run folder beside it.
+    `newest`: the name of its last complete solver state, and its iteration.
+    `texts`: its definitions by name, with paths that are valid in a run folder beside it.
     """
 
     record: JobRecord
@@ -36,11 +36,12 @@ class Previous:
 
 
 def read(record: JobRecord, transport: Transport) -> Previous:
-    """Raises RequestError for a sweep as a whole, TransportError where the run folder is gone, or part of it."""
+    """Reads a run folder. Raises RequestError for a sweep as a whole, TransportError if all or part of the folder is
+    gone."""
     description = run_folder.describe(record, transport)
     if description.points and record.point is None:
         raise RequestError(
-            f"{record.name} is a sweep, and resume goes on with one job of it: hpcbrew resume '{record.name}[1]'"
+            f"{record.name} is a sweep, but resume continues a single job of it: hpcbrew resume '{record.name}[1]'"
         )
     snapshots = transport.sizes(record.run_folder / layout.SNAPSHOTS)
     newest = run_folder.newest_state({str(path): size for path, size in snapshots.items()})
@@ -48,27 +49,26 @@ def read(record: JobRecord, transport: Transport) -> Previous:
 
 
 def plan(previous: Previous, request: JobRequest, cluster: Cluster, machine: Machine, token: str) -> JobPlan:
-    """`request` says what is to be different: walltime, queue, project, overrides, links, mail, after. `machine` and
-    `token`: as for `plan_job`. One job of a sweep goes on as a job by itself.
+    """Plans the new job. `request` says what should differ: walltime, queue, project, overrides, links, mail, after.
+    `machine` and `token`: as for `plan_job`. A job of a sweep continues as a job by itself.
 
-    Raises RequestError where there is no snapshot to go on from, or nothing left to do; TransportError where the run
-    folder tells too little.
+    Raises RequestError if there is no snapshot to continue from or nothing left to do, and TransportError if the run
+    folder lacks information.
     """
     record, description = previous.record, previous.description
     if previous.newest is None:
         raise RequestError(
-            f"{record.name}: has left no snapshot in {record.run_folder / layout.SNAPSHOTS}: submit it again "
-            "from its start"
+            f"{record.name}: left no snapshot in {record.run_folder / layout.SNAPSHOTS}: submit it again from the start"
         )
     state, iteration = previous.newest
     before = text.parse(previous.texts[layout.SOLVER], pb.SolverParameter, layout.SOLVER)
     solver = overrides.apply(before, request.overrides)
     if iteration >= solver.max_iter:
         raise RequestError(
-            f"{record.name}: all of its {solver.max_iter} iterations are done. To train on, give it more: "
+            f"{record.name}: all of its {solver.max_iter} iterations are done. To train further, raise max_iter: "
             f"hpcbrew resume {record.id or record.token} --set max_iter={2 * solver.max_iter}"
         )
-    name = record.name  # and not what the cluster calls it: it names folders here too
+    name = record.name  # not the name that the cluster says: it is used for folders here too
     if record.point is not None:
         name = f"{name.removesuffix(f'[{record.point}]')}-{record.point}"[: cluster.name_length]
     overridden = tuple({**description.settings(record.point), **dict(request.overrides)}.items())
@@ -90,16 +90,17 @@ def plan(previous: Previous, request: JobRequest, cluster: Cluster, machine: Mac
 
 
 def _definitions(record: JobRecord, definitions: Sequence[str], transport: Transport) -> dict[str, str]:
-    """Their paths to data are relative, or absolute on this machine: they hold in any run folder beside that one.
+    """Returns the definitions. Their paths to data are relative, or absolute for jobs on this machine, so they are
+    valid in any run folder beside the old one.
 
-    The folder of a point lies deeper, by as much as `layout.point` has it.
+    The folder of a sweep's point is nested deeper, as deep as `layout.point` says.
     """
     within = "" if record.point is None else f"{layout.point(record.point)}/"
     names = [name.removeprefix(within) for name in definitions if name.startswith(within)]
     if layout.SOLVER not in names:
         raise TransportError(
             f"{run_folder.described_in(record) / layout.JOB}: lists no {within}{layout.SOLVER} among the definitions: "
-            f"{record.name} cannot be gone on with"
+            f"{record.name} cannot be resumed"
         )
     found = transport.read_all([record.run_folder / name for name in names])
     deeper = "../" * within.count("/")
@@ -109,9 +110,9 @@ def _definitions(record: JobRecord, definitions: Sequence[str], transport: Trans
 
 
 def _text(record: JobRecord, name: str, contents: Contents) -> str:
-    """A definition. Raises TransportError where it is gone, or is none."""
+    """Returns the text of a definition. Raises TransportError if it is missing or not text."""
     data = contents if isinstance(contents, bytes) else b""
-    fault = "is gone" if contents is None else "has NULs in it" if b"\0" in data else ""
+    fault = "is missing" if contents is None else "contains NUL bytes" if b"\0" in data else ""
     fault = contents.why if isinstance(contents, NoRecord) else fault
     try:
         text = data.decode()
@@ -119,14 +120,14 @@ def _text(record: JobRecord, name: str, contents: Contents) -> str:
         text, fault = "", f"is not valid text: {error.reason} at byte {error.start}"
     if fault:
         path = printable(str(record.run_folder / name), one_line=True)
-        raise TransportError(f"{path}: {fault}: {record.name} cannot be gone on with")
+        raise TransportError(f"{path}: {fault}: {record.name} cannot be resumed")
     return text
 
 
 def _resources(described: Mapping[str, Any], request: JobRequest, cluster: Cluster, machine: Machine) -> Resources:
-    """The resources of before, but for what is asked for anew; checked against the profile of today."""
+    """Returns the old job's resources with the request's changes, checked against the current profile."""
     if lacks := [field.name for field in fields(Resources) if field.name not in described]:
-        raise TransportError(f"{layout.JOB}: resources: {', '.join(lacks)} is missing: the job cannot be gone on with")
+        raise TransportError(f"{layout.JOB}: resources: missing {', '.join(lacks)}: the job cannot be resumed")
     before = Resources(**{field.name: described[field.name] for field in fields(Resources)})
     wanted = replace(
         request,

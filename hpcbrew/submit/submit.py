@@ -1,4 +1,5 @@
-"""Carries a plan out. The ledger knows the job before the scheduler does: none is sent twice, none forgotten."""
+"""Carries a plan out. The ledger records the job before the scheduler gets it, so that no job is sent twice or
+forgotten."""
 
 import contextlib
 import time
@@ -18,12 +19,12 @@ from hpcbrew.track.ledger import Ledger
 from hpcbrew.transfer.upload import ship
 from hpcbrew.transports.base import OnBytes, Transport
 
-PAUSES = (1, 2, 4, 8)  # seconds between two questions whether an earlier attempt has its id by now
+PAUSES = (1, 2, 4, 8)  # seconds between two queries whether an earlier attempt has got its id
 
 NOT_SENT = "Interrupted before the job was handed to the scheduler: nothing was submitted"
-WAITING = "Interrupted while qsub is at work: waiting for its answer. Ctrl-C once more leaves without it"
+WAITING = "Interrupted while qsub is running: waiting for its answer. Press Ctrl-C again to leave without it"
 UNSURE = (
-    "Nobody can tell yet whether the scheduler has the job: hpcbrew status shows it once it is found. "
+    "It is not known yet whether the scheduler has the job: hpcbrew status will show it once it is found. "
     "Do not submit it again before that"
 )
 
@@ -42,12 +43,12 @@ def submit(
     on_bytes: OnBytes,
     warn: Warn = lambda words: None,
 ) -> JobRecord:
-    """Ships what the cluster lacks, makes the run folder and hands the script to the scheduler. `on_bytes` and `warn`:
-    as for `ship`.
+    """Uploads what the cluster lacks, makes the run folder and hands the script to the scheduler. `on_bytes` and
+    `warn`: as for `ship`.
 
-    Where that fails for certain, nothing is left behind, and an HpcbrewError says why. Where nobody can tell whether
-    the scheduler has the job, it stays in the ledger as `submitting`, to be found by its token. After Ctrl-C `warn` is
-    told which of these it is, or the job's id, and Interrupted is raised.
+    If that certainly fails, nothing is left behind, and an HpcbrewError says why. If it is unknown whether the
+    scheduler has the job, the job stays in the ledger as `submitting`, to be found by its token. After Ctrl-C, `warn`
+    is called with the case that applies or with the job's id, and Interrupted is raised.
     """
     try:
         root = transport.root(plan.scratch)
@@ -73,12 +74,12 @@ def submit(
 
 
 def sent(job_id: str) -> str:
-    """What is said after Ctrl-C of a job that the scheduler has."""
-    return f"Interrupted, and the job was submitted: {job_id}. hpcbrew cancel {job_id} ends it"
+    """Returns the message after Ctrl-C for a job that the scheduler has."""
+    return f"Interrupted, but the job was submitted: {job_id}. hpcbrew cancel {job_id} cancels it"
 
 
 def as_written_down(token: str, ledger: Ledger) -> str:
-    """What is said after Ctrl-C at another moment, by what the ledger has of the job."""
+    """Returns the message after Ctrl-C at any other moment, from what the ledger knows of the job."""
     record = next((r for r in ledger.live() if r.token == token), None)
     if record is None:
         return NOT_SENT
@@ -94,13 +95,13 @@ def _prepare(
     on_bytes: OnBytes,
     warn: Warn,
 ) -> None:
-    """Ledger entry, data and run folder: all of it, or nothing is left; a folder that cannot be taken away stays in the
-    ledger."""
+    """Makes the ledger entry, uploads the data and makes the run folder, or leaves nothing behind. The ledger keeps the
+    entry of a folder that cannot be removed."""
     made = False
     try:
         ledger.intend(record)
         ship(plan.data, root, transport, on_bytes, warn, plan.snapshots)
-        made = True  # or may be, wherever the next step breaks off
+        made = True  # or perhaps, if the next step is interrupted
         contents = {u.target.relative_to(plan.run_folder): _content(u) for u in plan.definitions}
         transport.make_folder(record.run_folder, contents)
     except KeyboardInterrupt:
@@ -111,9 +112,9 @@ def _prepare(
         warn(NOT_SENT)
         raise Interrupted from None
     except TransportError as error:
-        if made and isinstance(error, Unanswered):  # what hangs there would keep its removal waiting too
+        if made and isinstance(error, Unanswered):  # removing it would hang as well
             _leave(record, ledger, warn, CUT)
-        elif made and error.retryable:  # it broke off, and nobody can tell how far it came
+        elif made and error.retryable:  # the connection broke, and how far it got is unknown
             _clear_away(record, transport, ledger, warn, CUT)
         else:
             ledger.withdraw(plan.token)
@@ -124,8 +125,8 @@ def _prepare(
 
 
 def _sent(plan: JobPlan, folder: PurePosixPath, transport: Transport, scheduler: Pbs, ledger: Ledger) -> str:
-    """The id that the scheduler has given the job, written down. Raises HpcbrewError where it has none for certain, and
-    then nothing is left; or where nobody can tell, and says so."""
+    """Submits the job, records its id in the ledger and returns it. Raises HpcbrewError if the scheduler certainly did
+    not take the job, leaving nothing behind, or if that is unknown, and says so."""
     try:
         job_id = _hand_over(plan.command, folder, transport, scheduler)
     except Unanswered as error:
@@ -142,14 +143,14 @@ def _sent(plan: JobPlan, folder: PurePosixPath, transport: Transport, scheduler:
         ledger.accepted(plan.token, job_id)
     except LedgerError as error:
         raise LedgerError(
-            f"{error}. The job was submitted as {job_id}: hpcbrew status will know it too. Do not submit it again"
+            f"{error}. The job was submitted as {job_id}, and hpcbrew status will find it. Do not submit it again"
         ) from None
     return job_id
 
 
 def _clear_away(record: JobRecord, transport: Transport, ledger: Ledger, warn: Warn, why: str) -> None:
-    """No folder is left of which the ledger does not know; `why` the job never ran is written down with one that is.
-    Ctrl-C leaves it."""
+    """Removes the run folder and the ledger entry. If the folder cannot be removed, or on Ctrl-C, the ledger keeps the
+    entry, with `why` the job never ran."""
     with put_off():
         try:
             transport.remove_folder(record.run_folder)
@@ -160,19 +161,21 @@ def _clear_away(record: JobRecord, transport: Transport, ledger: Ledger, warn: W
 
 
 def _leave(record: JobRecord, ledger: Ledger, warn: Warn, why: str, said: str = "") -> None:
-    warn(f"{record.run_folder} may be left there, and can be taken away{said}")
+    warn(f"{record.run_folder} may be left on {record.cluster}, and can be removed{said}")
     ledger.settle(record.token, JobStatus(JobState.NEVER_RAN, why))
 
 
 def _take_back(plan: JobPlan, folder: PurePosixPath, transport: Transport, ledger: Ledger) -> None:
-    """The scheduler has not got it. Where the folder cannot be taken away, the reason for all this says more."""
+    """Undoes the preparations for a job that the scheduler did not take. A folder that cannot be removed is not
+    reported, since the error that led here matters more."""
     with contextlib.suppress(TransportError):
         transport.remove_folder(folder)
     ledger.withdraw(plan.token)
 
 
 def _hand_over(command: Sequence[str], folder: PurePosixPath, transport: Transport, scheduler: Pbs) -> str:
-    """The scheduler's id of the job. Raises SchedulerError where it refused, TransportError where nobody can tell."""
+    """Returns the scheduler's id of the job. Raises SchedulerError if it refused the job, TransportError if that is
+    unknown."""
     why = "the connection broke while the job was submitted"
     for pause in PAUSES:
         answer = transport.run(command, folder, idempotent=True)
@@ -183,12 +186,12 @@ def _hand_over(command: Sequence[str], folder: PurePosixPath, transport: Transpo
             if job_id is not None:
                 return job_id
             said = " ".join(f"{answer.out} {answer.err}".split())[:200]
-            why = f"qsub ended with status {answer.status} and told no job's id" + (f" ({said})" if said else "")
+            why = f"qsub ended with status {answer.status} and printed no job id" + (f" ({said})" if said else "")
             break
         time.sleep(pause)
     try:
         found = query.ids_by_folder(transport, scheduler, [folder]).get(folder.name)
-    except SchedulerError as error:  # that it cannot say which jobs it has is no refusal of this one
+    except SchedulerError as error:  # not being able to list its jobs does not mean it refused this one
         raise TransportError(f"{why}, and {error}", retryable=True) from None
     if found is None:
         raise TransportError(why, retryable=True)

@@ -124,5 +124,5 @@ def test_a_job_after_another_waits_for_it(chains: Chains) -> None:
     control.cancel(first, remote.ledger)
     remote.until(JobState.NEVER_RAN, record=second)
     remote.until(JobState.CANCELLED, record=remote.ledger.find(first.token))
-    with pytest.raises(RequestError, match="ended and is not done"):
+    with pytest.raises(RequestError, match="ended without being done"):
         dependency.after(first.token, first.address, remote.ledger)

@@ -26,7 +26,7 @@ def test_data_that_lie_there_are_used_where_they_lie(remote: RemoteCluster, mode
     there, net = remote.home / "data" / "train_lmdb", model / "net.prototxt"
     net.write_text(net.read_text().replace('"train_lmdb"', f'"{there}"'))
     plan = remote.plan(model)
-    with pytest.raises(RequestError, match=f"no database at {there}/data.mdb, neither here nor on there"):
+    with pytest.raises(RequestError, match=f"no readable database at {there}/data.mdb, neither here nor on there"):
         remote.send(plan)
     assert remote.ledger.all() == []
     there.parent.mkdir()

@@ -36,7 +36,7 @@ def test_a_job_that_may_yet_be_done_is_waited_for_and_what_is_not_known_is_said(
     before = jobs.path.read_bytes()
     after, unknown = dependency.as_last_heard("lenet", IITD, jobs)
     assert after == After("12.pbs01", "lenet")
-    assert f"iitd was not asked. lenet (12.pbs01) was last heard of as {state}" in unknown
+    assert f"iitd was not asked. lenet (12.pbs01) was last known to be {state}" in unknown
     assert jobs.path.read_bytes() == before
 
 
@@ -49,7 +49,7 @@ def test_a_job_that_is_done_is_not_waited_for() -> None:
     [
         (
             {"status": JobStatus(JobState.FAILED, "exit status 3")},
-            r"not done \(failed: exit status 3\); hpcbrew resume",
+            r"without being done \(failed: exit status 3\); hpcbrew resume",
         ),
         ({"id": None, "status": JobStatus(JobState.SUBMITTING)}, "not yet confirmed by the scheduler"),
         ({"address": replace(IITD, cluster="gadi")}, "runs on gadi"),

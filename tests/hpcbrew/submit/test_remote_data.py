@@ -18,5 +18,5 @@ def test_what_the_cluster_lacks_is_named_before_anything_is_sent(transport: Tran
     there = ("weights", PurePosixPath(tmp_path / "a 'b' $(c)"))
     remote_data.check(replace(PLAN, there=(there,)), transport)
     lacking = PurePosixPath(tmp_path / "db/data.mdb")
-    with pytest.raises(RequestError, match=f"no database at {lacking}, neither here nor on far, where it may be read"):
+    with pytest.raises(RequestError, match=f"no readable database at {lacking}, neither here nor on far: correct"):
         remote_data.check(replace(PLAN, there=(there, ("database", lacking))), transport)

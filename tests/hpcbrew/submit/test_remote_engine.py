@@ -41,7 +41,7 @@ def test_an_engine_of_other_code_is_told(transport: Transport, engine: Path, cod
     facts["code"] = facts["code"] if code == "own" else code
     (engine / layout.ENGINE_FACTS).write_text(json.dumps(facts))
     words = told(engine.parent, transport)
-    assert ["hpcbrew setup far brings it up to date" in said for said in words] == [True] * warnings
+    assert ["hpcbrew setup far updates it" in said for said in words] == [True] * warnings
 
 
 def test_an_engine_that_setup_did_not_make_is_taken_as_it_is(transport: Transport, engine: Path) -> None:

@@ -35,10 +35,10 @@ def check(chunk: dict[str, str], answer: CommandResult, hosts: int = 1) -> int:
 
 
 REFUSED = {
-    "cores": ({"ncpus": "12"}, "no node there is large enough, .*12 cores asked for, and 8 at most"),
-    "memory": ({"ncpus": "1", "mem": "100gb"}, r"100gb memory asked for, and 64\.0 GiB at most \(--mem\)"),
-    "GPUs": ({"ncpus": "1", "ngpus": "3"}, r"3 GPUs asked for, and 2 at most \(--gpus-per-node\)"),
-    "of a kind": ({"ncpus": "12", "centos": "skylake"}, "no node there of those with centos=skylake is large enough"),
+    "cores": ({"ncpus": "12"}, "no node is large enough, .*12 cores requested, 8 available at most"),
+    "memory": ({"ncpus": "1", "mem": "100gb"}, r"100gb memory requested, 64\.0 GiB available at most \(--mem\)"),
+    "GPUs": ({"ncpus": "1", "ngpus": "3"}, r"3 GPUs requested, 2 available at most \(--gpus-per-node\)"),
+    "of a kind": ({"ncpus": "12", "centos": "skylake"}, "no node with centos=skylake is large enough"),
 }
 
 
@@ -51,7 +51,7 @@ def test_what_no_node_can_hold_is_refused(case: str) -> None:
 
 @pytest.mark.parametrize(("chunk", "hosts"), [({"ncpus": "1"}, 3), ({"ncpus": "8", "ngpus": "2"}, 3)])
 def test_more_nodes_than_there_are_large_enough_are_refused(chunk: dict[str, str], hosts: int) -> None:
-    with pytest.raises(RequestError, match=r"3 nodes were asked for \(--nodes\), and there are 2 that are large"):
+    with pytest.raises(RequestError, match=r"3 nodes were requested \(--nodes\), but only 2 are large"):
         check(chunk, CommandResult(0, NODES), hosts)
 
 
@@ -122,5 +122,5 @@ def test_what_a_site_counts_is_enough_where_there_is_more(attributes: dict[str, 
 def test_what_a_site_counts_may_be_too_much() -> None:
     assert largest([SITES_OWN], {"ncpus": "4", "gpu_mem": "40gb"}) == {"ncpus": 32, "gpu_mem": 16 * 2**30}
     nodes = "n\n     state = free\n     resources_available.ncpus = 8\n     resources_available.gpu_mem = 16gb\n\n"
-    with pytest.raises(RequestError, match=r"40gb gpu_mem asked for, and 16\.0 GiB at most \(resources or gpu_t"):
+    with pytest.raises(RequestError, match=r"40gb gpu_mem requested, 16\.0 GiB available at most \(resources or gpu_t"):
         check({"ncpus": "4", "gpu_mem": "40gb"}, CommandResult(0, nodes))

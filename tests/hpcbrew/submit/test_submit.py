@@ -38,7 +38,7 @@ def submit_tiny(remote: RemoteCluster, warn=print) -> JobRecord:
 
 def test_a_qsub_that_never_answers_leaves_a_job_of_which_nobody_can_tell(remote: RemoteCluster) -> None:
     remote.script("bin/qsub", SLEEP)
-    with pytest.raises(TransportError, match=r"qsub gave no answer within 3 s: .* may hang\. Nobody can tell yet"):
+    with pytest.raises(TransportError, match=r"qsub gave no answer within 3 s: .* may hang\. It is not known yet"):
         submit_tiny(remote)
     (record,) = remote.ledger.all()
     assert (record.id, record.status.state) == (None, JobState.SUBMITTING)
@@ -66,7 +66,7 @@ def test_an_interruption_while_qsub_is_at_work_says_that_there_may_be_a_job(remo
     said: list[str] = []
     with pytest.raises(KeyboardInterrupt):
         submit_tiny(remote, said.append)
-    assert ["Nobody can tell yet whether the scheduler has the job" in words for words in said] == [True]
+    assert ["It is not known yet whether the scheduler has the job" in words for words in said] == [True]
     assert [record.status.state for record in remote.ledger.all()] == [JobState.SUBMITTING]
 
 
@@ -92,7 +92,7 @@ def test_a_cut_while_the_run_folder_is_made_leaves_none_that_the_ledger_does_not
     left = [path.name for path in (remote.home / "scratch" / "runs").iterdir()]
     known = [(record.run_folder.name, record.status.state) for record in remote.ledger.all()]
     assert (left, known) == (([], []) if back else (["tiny-abcd1234"], [("tiny-abcd1234", JobState.NEVER_RAN)]))
-    assert [words.partition(" may be left there")[0][-13:] for words in said] == left
+    assert [words.partition(" may be left on")[0][-13:] for words in said] == left
 
 
 def test_a_login_that_is_refused_after_a_cut_is_no_refusal_of_the_job(remote: RemoteCluster, monkeypatch) -> None:
@@ -191,6 +191,8 @@ def test_a_job_is_known_whatever_a_sites_qsub_makes_of_its_id(remote: RemoteClus
 
 def test_where_the_list_has_no_such_job_either_nobody_can_tell(remote: RemoteCluster) -> None:
     remote.script("bin/qsub", "echo 'Your job will be looked at by the operators.'")
-    with pytest.raises(TransportError, match=r"status 0 and told no job's id \(Your job will be .*Nobody can tell yet"):
+    with pytest.raises(
+        TransportError, match=r"status 0 and printed no job id \(Your job will be .*It is not known yet"
+    ):
         submit_tiny(remote)
     assert [record.status.state for record in remote.ledger.all()] == [JobState.SUBMITTING]
