@@ -1,4 +1,4 @@
-"""Writes the folder: all of it, or nothing."""
+"""Writes the folder, completely or not at all."""
 
 import re
 import shutil
@@ -17,18 +17,18 @@ CLASSES = "classes.txt"
 NOT_COPIED = shutil.ignore_patterns(
     "*_lmdb", "*_leveldb", "*.caffemodel*", "*.solverstate*", "made", "__pycache__", ".*"
 )
-"""Of a model's folder: data and what was trained with them; a recipe has them in `made`."""
+"""What is not copied from a model's folder: data and trained models; recipes keep them in `made`."""
 
 
 def texts(pictures: Pictures, division: Division) -> dict[str, str]:
-    """The lists, and the classes' names: line n is class n, counted from 0."""
+    """Returns the lists, and the file of class names: line n is class n, counted from 0."""
     lists = {"train.txt": division.train, "val.txt": division.val, "test.txt": division.test}
     listed = {file: "".join(f"{name} {label}\n" for name, label in part) for file, part in lists.items()}
     return listed | {CLASSES: "".join(f"{name}\n" for name in pictures.classes)}
 
 
 def write(target: Path, files: Mapping[str, str]) -> None:
-    """Makes the folder `target` of these files. Raises RequestError where it is there, or cannot be written."""
+    """Makes the folder `target` from these files. Raises RequestError if it exists already or cannot be written."""
 
     def fill(folder: Path) -> None:
         for name, text in files.items():
@@ -38,20 +38,20 @@ def write(target: Path, files: Mapping[str, str]) -> None:
 
 
 def copy(name: str, target: Path) -> None:
-    """Copies a model's definitions to the folder `target`. Raises RequestError, as for a model that there is not."""
+    """Copies a model's definitions to the folder `target`. Raises RequestError, also if there is no such model."""
     there = shipped.models()
     if name not in there:
         near = did_you_mean(name, there, repr, ignore_case=True)
         raise RequestError(
-            f"{name}: no such folder, no such list, and no such model.{near} Models that ship: {', '.join(there)}. For "
-            "your own pictures name their folder, with a sub-folder for each class"
+            f"{name}: no such folder, list or model.{near} Models that ship: {', '.join(there)}. For your own "
+            "pictures, give their folder, with a sub-folder for each class"
         )
     _make(target, lambda folder: shutil.copytree(there[name], folder, dirs_exist_ok=True, ignore=NOT_COPIED))
 
 
 def net_name(target: Path) -> str:
-    """A name for the net of the folder `target`, which its job has too: `pets-small` for `pets-net`. It is another than
-    the folder's, since `hpcbrew fetch` makes one of the job's name."""
+    """Returns a name for the net in the folder `target`, which its job gets too: `pets-small` for `pets-net`. It
+    differs from the folder's, since `hpcbrew fetch` makes a folder with the job's name."""
     clean = re.sub(r"[^A-Za-z0-9_.+-]+", "-", target.absolute().name).strip("-.").removesuffix("-net")
     return f"{clean if re.match('[A-Za-z_]', clean) else f'net-{clean}'}-small".replace("--", "-")
 
@@ -59,7 +59,7 @@ def net_name(target: Path) -> str:
 def _make(target: Path, fill: Callable[[Path], object]) -> None:
     try:
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise RequestError(f"{target}: is there already, and nothing of yours is overwritten: name another folder")
+            raise RequestError(f"{target}: exists already, and nothing of yours is overwritten: name another folder")
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as made:
             whole = Path(made) / target.name

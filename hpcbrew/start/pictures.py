@@ -1,4 +1,4 @@
-"""One's own pictures: a folder with a sub-folder for each class, or a list; divided for training and two tests."""
+"""The user's own pictures: a folder with a sub-folder per class, or a list; split for training, validation and test."""
 
 import os
 import random
@@ -18,18 +18,18 @@ SUFFIXES = frozenset(
         *(".ppm", ".ras", ".sr", ".tif", ".tiff", ".webp"),
     }
 )
-"""What the files are called that OpenCV reads. Others in a folder are no pictures, and not meant."""
+"""The suffixes of files that OpenCV reads. Other files in a folder are not pictures, and are left out."""
 
 SHARE = 0.15
-"""Of the pictures of a class, for validation and again for the test."""
+"""The fraction of each class's pictures for validation, and again for the test."""
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Names below `root`, each with the number of its class; the classes' names, by number.
+    """Names below `root`, each with the number of its class; and the classes' names, by number.
 
-    `height`, `width`: of the pictures, in the middle; None where their format does not say. `alike`: they are all of
-    that size. `grey`: all of them have one channel. `left_out`: what is not used, and why, in words.
+    `height`, `width`: the medians; None if the pictures' format does not tell. `alike`: whether all have that size.
+    `grey`: whether all have a single channel. `left_out`: sentences on what is not used, and why.
     """
 
     root: Path
@@ -44,7 +44,7 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Division:
-    """The pictures for training, for the tests while it trains, and for the test of the trained model; with labels."""
+    """The pictures, with labels, for training, for validation during it, and for the test of the trained model."""
 
     train: tuple[tuple[str, int], ...]
     val: tuple[tuple[str, int], ...]
@@ -52,9 +52,10 @@ class Division:
 
 
 def of_folder(folder: Path) -> Pictures:
-    """The sub-folders are the classes, in the order of their names; what lies deeper in one is of its class too.
+    """Reads a folder whose sub-folders are the classes, in the order of their names; each includes what is nested
+    deeper.
 
-    Raises RequestError where there are not two classes at least.
+    Raises RequestError if there are fewer than two classes.
     """
     found: list[tuple[str, int]] = []
     left_out: list[str] = []
@@ -63,50 +64,51 @@ def of_folder(folder: Path) -> Pictures:
         names = [f"{sub}/{name}" for name in _files(folder / sub)]
         pictures = [name for name in names if PurePosixPath(name).suffix.lower() in SUFFIXES]
         left_out += [
-            f"{name}: its name is not that of a picture, as .jpg or .png" for name in names if name not in set(pictures)
+            f"{name}: its name has no suffix of a picture, such as .jpg" for name in names if name not in set(pictures)
         ]
         if pictures:
             found += [(name, len(classes)) for name in pictures]
             classes.append(sub)
     if len(classes) < 2:
-        there = f"there is {classes[0]} alone" if classes else "there is none"
+        there = f"there is only {classes[0]}" if classes else "there is none"
         raise RequestError(
-            f"{folder}: each class is a sub-folder with its pictures, as {folder}/cat and {folder}/dog, and there must "
-            f"be two or more; {there}. Or name a list, a line a picture: NAME LABEL"
+            f"{folder}: each class must be a sub-folder with its pictures, such as {folder}/cat and {folder}/dog, and "
+            f"there must be two or more; {there}. Or give a list, with one picture per line: NAME LABEL"
         )
     return _seen(folder, tuple(classes), found, left_out)
 
 
 def of_list(path: Path) -> Pictures:
-    """A list as ImageData reads it: `NAME LABEL`, names being relative to here or to the list, or absolute.
+    """Reads a list as ImageData does: `NAME LABEL`, with names relative to the current folder or the list, or absolute.
 
     Raises RequestError and ManifestError.
     """
     listed = file_lists.read_images(path, str(path))
     if not listed.labels:
-        raise RequestError(f"{path}: has no labels: write a picture a line, NAME LABEL, the first class being 0")
+        raise RequestError(f"{path}: has no labels: write one picture per line, NAME LABEL, with classes from 0 on")
     first, classes = listed.first_lines(), max(listed.labels) + 1
     if min(listed.labels) < 0 or classes < 2:
         wrong = min(listed.labels)
-        raise RequestError(f"{path}:{first[wrong]}: label {wrong}: classes are numbered from 0 on, two or more of them")
+        raise RequestError(f"{path}:{first[wrong]}: label {wrong}: number two or more classes from 0 on")
     if len(first) < classes:
         empty = next(number for number in range(classes) if number not in first)
         raise RequestError(
-            f"{path}: has labels up to {classes - 1} and no picture of class {empty}: number the classes from 0 on"
+            f"{path}: has labels up to {classes - 1} but no picture of class {empty}: number the classes from 0 on"
         )
     root, members = file_lists.root_and_members("", listed.names, path, path, str(path))
     labels: dict[str, int] = {}
     for name, label, line in zip(listed.names, listed.labels, listed.lines, strict=True):
         if labels.setdefault(name, label) != label:
-            raise RequestError(f"{path}:{line}: {name} has label {label} here and {labels[name]} before: give it one")
+            raise RequestError(f"{path}:{line}: {name} has label {label} here but {labels[name]} before: give it one")
     found = [(str(member), label) for member, label in zip(members, labels.values(), strict=True)]
     return _seen(root.absolute(), tuple(map(str, range(classes))), found, [])
 
 
 def divide(pictures: Pictures, seed: int) -> Division:
-    """The same division for the same names and seed, on any machine. Of each class that has three pictures or more,
-    some are in each part; a smaller one is for training. Raises RequestError where nothing is left to test with."""
-    drawn = random.Random(seed)  # noqa: S311 - no secret: the same again for the same seed
+    """Splits the pictures at random, but reproducibly on any machine for the same names and seed. Each class with three
+    or more pictures has some in each part; smaller ones are used only for training. Raises RequestError if nothing is
+    left to test with."""
+    drawn = random.Random(seed)  # noqa: S311 - not a secret: reproducible from the seed
     train: list[tuple[str, int]] = []
     val: list[tuple[str, int]] = []
     test: list[tuple[str, int]] = []
@@ -118,7 +120,9 @@ def divide(pictures: Pictures, seed: int) -> Division:
         test += names[share : 2 * share]
         train += names[2 * share :]
     if not val:
-        raise RequestError(f"{pictures.root}: no class has three pictures, and one of each is for testing: add some")
+        raise RequestError(
+            f"{pictures.root}: no class has the three pictures needed to set some aside for tests: add some"
+        )
     drawn.shuffle(train)
     return Division(tuple(train), tuple(val), tuple(test))
 
@@ -132,7 +136,7 @@ def _sub_folders(folder: Path) -> list[str]:
 
 
 def _files(folder: Path) -> Iterator[str]:
-    """The files below a folder, by their names from there, in order; hidden ones left aside."""
+    """Yields the files below a folder, by relative name, in order; without hidden ones."""
     for path, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         below = os.path.relpath(path, folder)
@@ -140,7 +144,7 @@ def _files(folder: Path) -> Iterator[str]:
 
 
 def _seen(root: Path, classes: tuple[str, ...], found: Sequence[tuple[str, int]], left_out: list[str]) -> Pictures:
-    """What the files' first bytes say. What a list of pictures cannot name, and what is no picture, is left out."""
+    """Reads the pictures' headers. Leaves out files that are not pictures, and names that a list cannot contain."""
     names: list[tuple[str, int]] = []
     sizes: list[tuple[int, int]] = []
     grey = True
@@ -156,7 +160,7 @@ def _seen(root: Path, classes: tuple[str, ...], found: Sequence[tuple[str, int]]
     for number, name in enumerate(classes):
         if all(label != number for _, label in names):
             why = f": {left_out[0]}" if left_out else ""
-            raise RequestError(f"{root}: class {name!r} has no picture that can be used{why}")
+            raise RequestError(f"{root}: class {name!r} has no usable picture{why}")
     return Pictures(
         root=root,
         classes=classes,
@@ -174,7 +178,8 @@ def _sizes(header: Header) -> list[tuple[int, int]]:
 
 
 def _fault(name: str) -> str | None:
-    """Why a list cannot hold a name: a line a picture, in UTF-8, blanks at its ends dropped."""
+    """Says why a list cannot contain a name, if so: lists have one picture per line, in UTF-8, and outer blanks are
+    dropped."""
     if not name.isprintable():
-        return "has a character in its name that no list can hold"
+        return "its name has a character that a list cannot contain"
     return "its name begins or ends with a blank" if name != name.strip() else None

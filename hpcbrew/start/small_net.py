@@ -1,4 +1,4 @@
-"""A small net for pictures of some size and number: sizes of layers and batches, and the prototxts made of them."""
+"""Designs a small net for pictures of a given size and number: its layers and batches, and the prototxts."""
 
 from dataclasses import dataclass
 
@@ -8,25 +8,26 @@ from engine import shipped
 from hpcbrew.start.pictures import Division, Pictures
 
 SIDES = (32, 64, 96)
-"""The side of the squares that pictures are stretched to, where they are not small and all of one size."""
+"""The sides of the squares to which pictures are stretched, unless they are small and all of one size."""
 
 SMALLEST = 7
-"""Halving ends with a side of so much or less: what is left goes into the inner product."""
+"""Pooling stops halving at a side of at most this: what is left goes into the inner product."""
 
 EPOCHS = 30
 FEWEST, MOST = 300, 20000
-"""Iterations of a training."""
+"""The fewest and the most iterations of a training."""
 
 LARGEST_TEST = 100
-"""Pictures of a test batch."""
+"""The most pictures in a test batch."""
 
 
 @dataclass(frozen=True)
 class SmallNet:
-    """All that the templates in `templates/start` put in. `channels`: of each convolution; a pooling halves after each.
+    """The values for the templates in `templates/start`. `channels`: of each convolution; a pooling layer halves the
+    size after each.
 
-    `size` is (height, width) of the net's input. `test_iter` · `test_batch` is the number of validation pictures, or as
-    little above it as can be; of the test pictures, `final_iter` · `test_batch` likewise.
+    `size` is the (height, width) of the net's input. `test_iter` · `test_batch` is the number of validation pictures,
+    or as little above it as possible; `final_iter` · `test_batch` is the same for the test pictures.
     """
 
     name: str
@@ -50,7 +51,7 @@ class SmallNet:
 
 
 def design(name: str, pictures: Pictures, division: Division, side: int | None = None) -> SmallNet:
-    """`side` is asked for, or else follows from the pictures."""
+    """Designs a net. `side`: the requested size of the input; by default it follows from the pictures."""
     size, stretch = _size(pictures, side)
     few = len(division.train) < 2000
     blocks, left = 0, min(size)
@@ -83,7 +84,8 @@ def design(name: str, pictures: Pictures, division: Division, side: int | None =
 
 
 def batches(pictures: int) -> tuple[int, int]:
-    """The size and number of batches that hold so many pictures, as few of them twice as can be; the largest such."""
+    """Returns the size and number of batches for that many pictures, with as few repeated pictures as possible; of such
+    sizes, the largest."""
     largest = min(pictures, LARGEST_TEST)
     sizes = range(largest, largest // 4, -1)
     size = min(sizes, key=lambda each: -pictures % each)
@@ -91,7 +93,7 @@ def batches(pictures: int) -> tuple[int, int]:
 
 
 def prototxts(net: SmallNet) -> dict[str, str]:
-    """`solver.prototxt`, `train_val.prototxt` and `deploy.prototxt`."""
+    """Returns `solver.prototxt`, `train_val.prototxt` and `deploy.prototxt`."""
     environment = Environment(
         loader=FileSystemLoader(shipped.folder("templates") / "start"),
         undefined=StrictUndefined,
@@ -106,12 +108,12 @@ def prototxts(net: SmallNet) -> dict[str, str]:
 
 
 def _quoted(text: str) -> str:
-    """A string of a prototxt."""
+    """Returns a string as written in a prototxt."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _size(pictures: Pictures, side: int | None) -> tuple[tuple[int, int], bool]:
-    """(height, width) of what the net takes, and whether pictures are stretched to it."""
+    """Returns the (height, width) of the net's input, and whether pictures are stretched to it."""
     if side:
         return (side, side), True
     if pictures.height is None or pictures.width is None:

@@ -22,7 +22,7 @@ def test_lists_and_classes_are_lines() -> None:
 def test_nothing_of_the_user_s_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     folder.write(tmp_path / "there", {"a": "1"})
-    with pytest.raises(RequestError, match="is there already"):
+    with pytest.raises(RequestError, match="exists already"):
         folder.write(tmp_path / "there", {"a": "2"})
     assert [path.name for path in tmp_path.rglob("*")] == ["there", "a"]
     assert (tmp_path / "there" / "a").read_text() == "1"
@@ -45,7 +45,7 @@ def test_a_model_is_copied_without_data(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(shipped, "folder", lambda name: tmp_path / name)
     folder.copy("tiny", tmp_path / "mine")
     assert [path.name for path in (tmp_path / "mine").rglob("*")] == ["solver.prototxt"]
-    with pytest.raises(RequestError, match=r"no such model. Did you mean 'tiny'"):
+    with pytest.raises(RequestError, match=r"no such folder, list or model. Did you mean 'tiny'"):
         folder.copy("tiyn", tmp_path / "other")
 
 

@@ -46,14 +46,14 @@ def test_deeper_folders_are_of_their_class(pets: Path) -> None:
 
 
 def test_one_class_is_none(pets: Path) -> None:
-    with pytest.raises(RequestError, match=r"each class is a sub-folder .*; there is none. Or name a list"):
+    with pytest.raises(RequestError, match=r"each class must be a sub-folder .*; there is none. Or give a list"):
         pictures.of_folder(pets / "cat")
 
 
 def test_a_class_all_of_which_is_broken_is_told(pets: Path) -> None:
     for path in (pets / "dog").iterdir():
         path.write_bytes(b"")
-    with pytest.raises(RequestError, match=r"class 'dog' has no picture that can be used: dog/0\.png: is empty"):
+    with pytest.raises(RequestError, match=r"class 'dog' has no usable picture: dog/0\.png: is empty"):
         pictures.of_folder(pets)
 
 
@@ -69,7 +69,7 @@ def test_a_list_has_names_from_its_own_folder(pets: Path) -> None:
         ("cat/0.png\n", "has no labels"),
         ("cat/0.png 1\ndog/0.png 2\n", "no picture of class 0"),
         ("cat/0.png -1\ndog/0.png 1\n", "all.txt:1: label -1"),
-        ("cat/0.png 0\ndog/0.png 1\ncat/0.png 1\n", "all.txt:3: cat/0.png has label 1 here and 0 before"),
+        ("cat/0.png 0\ndog/0.png 1\ncat/0.png 1\n", "all.txt:3: cat/0.png has label 1 here but 0 before"),
     ],
 )
 def test_a_list_that_will_not_do_is_refused(pets: Path, text: str, said: str) -> None:
@@ -90,5 +90,5 @@ def test_the_same_seed_draws_the_same_lots(pets: Path) -> None:
 def test_too_few_pictures_are_refused(pets: Path) -> None:
     for path in [*pets.glob("*/[2-9].png")]:
         path.unlink()
-    with pytest.raises(RequestError, match="no class has three pictures"):
+    with pytest.raises(RequestError, match="no class has the three pictures"):
         pictures.divide(pictures.of_folder(pets), 0)
