@@ -1,1 +1,2 @@
-"""Is a cluster fit for jobs? `checks` asks one question after the other; each module holds those of one kind."""
+"""Checks whether a cluster can run jobs: `checks` runs all checks in turn; each other module holds those of one
+kind."""

@@ -1,4 +1,4 @@
-"""Getting in: connection, what shells print, which commands they find, the clock."""
+"""Checks of the access to a cluster: the connection, what shells print, which commands they find, the clock."""
 
 import re
 import time
@@ -11,7 +11,7 @@ from hpcbrew.transports.remote_shell import RemoteShell
 TOP = PurePosixPath("/")
 NEEDED = ("qsub", "qstat", "qdel")
 LISTED = 'for name in "$@"; do command -v "$name" >/dev/null || echo "$name"; done'
-SKEW = 60.0  # seconds from which times in logs and of files mislead
+SKEW = 60.0  # seconds from which times in logs and of files become misleading
 
 
 def connection(site: Checked) -> Iterator[Finding]:
@@ -21,41 +21,42 @@ def connection(site: Checked) -> Iterator[Finding]:
 
 
 def noise(site: Checked) -> Iterator[Finding]:
-    """What a shell without a terminal prints of itself. Scripts cope; scp, SFTP and rsync do not."""
+    """Checks what a shell without a terminal prints by itself. Scripts cope with that; scp, SFTP and rsync do not."""
     if isinstance(site.transport, RemoteShell):
         said = site.transport.plain("true")
         text = " ".join(f"{said.out} {said.err}".split())
         if text:
-            remedy = "put what prints it in ~/.bashrc there below: [[ $- == *i* ]] || return"
+            remedy = "in ~/.bashrc there, move what prints it below: [[ $- == *i* ]] || return"
             yield Finding("spurious output", Mark.WARN, f"a plain `ssh HOST true` prints {text[:60]!r}", remedy)
         else:
             yield Finding("spurious output", Mark.OK, "none")
 
 
 def path(site: Checked) -> Iterator[Finding]:
-    """Login shells read more profile files than those that sshd starts for a command; hpcbrew uses login shells."""
+    """Checks that shells find PBS. Login shells read more profile files than the shells that sshd starts for a command;
+    hpcbrew uses login shells."""
     if site.cluster.scheduler != "pbs":
         return
     missing = _listed(site.transport.run(["bash", "-l", "-c", LISTED, "bash", *NEEDED], TOP).out)
     if missing:
-        remedy = "load PBS in ~/.bash_profile there, as: export PATH=/opt/pbs/bin:$PATH"
+        remedy = "add PBS in ~/.bash_profile there, such as: export PATH=/opt/pbs/bin:$PATH"
         yield Finding("PATH", Mark.BAD, f"a login shell does not find {', '.join(missing)}", remedy)
         return
     if isinstance(site.transport, RemoteShell):
         plain = site.transport.plain(f"sh -c '{LISTED}' sh {' '.join(NEEDED)}")
         if _listed(plain.out):
-            yield Finding("PATH", Mark.OK, "PBS is found by login shells only, which is what hpcbrew uses")
+            yield Finding("PATH", Mark.OK, "PBS is found only by login shells, which hpcbrew uses")
             return
     yield Finding("PATH", Mark.OK, "PBS is found, by login shells and others")
 
 
 def _listed(out: str) -> list[str]:
-    """The commands among the words of an answer; the others are login noise."""
+    """Returns the commands among the words of an answer; other words are login noise."""
     return [word for word in out.split() if word in NEEDED]
 
 
 def clock(site: Checked) -> Iterator[Finding]:
-    """The answer was given somewhere between asking and hearing."""
+    """Compares the clocks, knowing only that the remote time was read between the request and the answer."""
     asked = time.time()
     words = site.transport.run(["date", "+%s"], TOP).out.split()
     answered = time.time()
@@ -65,7 +66,7 @@ def clock(site: Checked) -> Iterator[Finding]:
     skew = min(int(words[-1]) + 1 - asked, 0.0) or max(int(words[-1]) - answered, 0.0)
     if abs(skew) > SKEW:
         way = "ahead of" if skew > 0 else "behind"
-        remedy = "set this machine by a time server, or tell the site: times in logs will mislead"
+        remedy = "set this machine's clock by a time server, or tell the site: times in logs will mislead"
         yield Finding("clock", Mark.WARN, f"{abs(skew):.0f} s {way} this machine's", remedy)
         return
-    yield Finding("clock", Mark.OK, "as this machine's")
+    yield Finding("clock", Mark.OK, "agrees with this machine's")

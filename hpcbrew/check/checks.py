@@ -1,4 +1,4 @@
-"""Goes through all checks of a cluster, one after the other; what is wrong with one holds up no other."""
+"""Runs all checks of a cluster, one after another; a failing one does not stop the others."""
 
 from collections.abc import Callable, Iterator
 
@@ -11,8 +11,8 @@ from hpcbrew.transports.connect import connect
 
 Check = Callable[[Checked], Iterator[Finding]]
 
-SCRATCH = "hpcbrew setup makes it; where it cannot, put another folder as scratch: into the profile"
-# In the order of the table, each with what to do where it cannot even be asked.
+SCRATCH = "hpcbrew setup makes it; if it cannot, put another folder as scratch: into the profile"
+# In the order of the table, each with what to do if the check itself fails.
 CHECKS: tuple[tuple[str, Check, str], ...] = (
     ("spurious output", access.noise, "try again"),
     ("PATH", access.path, "try again"),
@@ -20,15 +20,15 @@ CHECKS: tuple[tuple[str, Check, str], ...] = (
     (
         "scheduler",
         scheduler.version,
-        "try `qstat -B` there: where it says the same, the site has to put it right",
+        "try `qstat -B` there: if it says the same, only the site can fix it",
     ),
     (
         "queues",
         scheduler.queues,
-        "try `qstat -Q -f` there: where it says the same, the site has to put it right",
+        "try `qstat -Q -f` there: if it says the same, only the site can fix it",
     ),
     ("project", scheduler.project, ""),
-    ("GPUs", scheduler.gpus, "try `pbsnodes -a` there: where it says the same, the site has to put it right"),
+    ("GPUs", scheduler.gpus, "try `pbsnodes -a` there: if it says the same, only the site can fix it"),
     ("modules", software.modules, "try again"),
     ("scratch", storage.quotas, SCRATCH),
     ("scratch", storage.writable, SCRATCH),
@@ -38,7 +38,7 @@ CHECKS: tuple[tuple[str, Check, str], ...] = (
 
 
 def run(cluster: Cluster) -> Iterator[Finding]:
-    """Findings, as they are made. Without a connection there is but one."""
+    """Yields findings as they are made. Without a connection there is only one."""
     site = Checked(cluster, connect(cluster.address))
     try:
         yield from access.connection(site)

@@ -1,4 +1,4 @@
-"""What a check found, and what there is to check."""
+"""The result of a check, and what is checked."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,7 +8,7 @@ from hpcbrew.transports.base import Transport
 
 
 class Mark(StrEnum):
-    """Sound; worth knowing; must be put right before jobs can run."""
+    """OK; worth knowing; must be fixed before jobs can run."""
 
     OK = "✓"
     WARN = "!"
@@ -17,7 +17,7 @@ class Mark(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the table. `remedy` says what to do, where there is something."""
+    """One line of the table. `remedy` says what to do, if anything."""
 
     what: str
     mark: Mark
@@ -27,7 +27,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Checked:
-    """The cluster as its profile has it, and the way there."""
+    """The cluster according to its profile, and the transport to it."""
 
     cluster: Cluster
     transport: Transport

@@ -1,4 +1,4 @@
-"""The scheduler: its version, its server, its queues beside the profile's, the project, the GPUs."""
+"""Checks of the scheduler: its version, its server, its queues compared with the profile's, the project, the GPUs."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
@@ -19,7 +19,7 @@ def _ask(site: Checked, command: Sequence[str]) -> CommandResult:
 
 
 def version(site: Checked) -> Iterator[Finding]:
-    """Its flavour, and whether the profile writes resources the way that it reads them."""
+    """Checks which PBS it is, and whether the profile writes resources in the style that it reads."""
     if site.cluster.scheduler != "pbs":
         return
     product = pbs_site.parse_version(_ask(site, pbs_site.VERSION))
@@ -32,7 +32,7 @@ def version(site: Checked) -> Iterator[Finding]:
         yield Finding("scheduler", Mark.OK, f"{product.name} {product.version}")
     server = pbs_site.parse_server(_ask(site, pbs_site.SERVER))
     if server.state not in ("Active", "Idle", "Scheduling"):
-        remedy = "jobs wait until the site lets it schedule again"
+        remedy = "jobs will wait until the site lets it schedule again"
         yield Finding("server", Mark.WARN, f"{server.name} is {server.state}", remedy)
     else:
         queue = f"; jobs go to {server.default_queue} by default" if server.default_queue else ""
@@ -40,7 +40,8 @@ def version(site: Checked) -> Iterator[Finding]:
 
 
 def queues(site: Checked) -> Iterator[Finding]:
-    """What the site allows, and where the profile says otherwise. A queue that is not used may be wrong: a warning."""
+    """Checks what the site's queues allow, and where the profile differs. For a queue that is not the default, a
+    difference is only a warning."""
     if site.cluster.scheduler != "pbs":
         return
     site_queues = pbs_site.parse_queues(_ask(site, pbs_site.QUEUES))
@@ -48,7 +49,7 @@ def queues(site: Checked) -> Iterator[Finding]:
 
 
 def compare(cluster: Cluster, site_queues: dict[str, Queue]) -> Iterator[Finding]:
-    """`site_queues`: the queues of the site, by name."""
+    """Compares the profile's queues with `site_queues`, the queues of the site by name."""
     names = list(cluster.queues) or ([cluster.queue] if cluster.queue else list(site_queues))
     if cluster.queue and cluster.queue not in names:
         names.append(cluster.queue)
@@ -57,17 +58,17 @@ def compare(cluster: Cluster, site_queues: dict[str, Queue]) -> Iterator[Finding
         if name not in site_queues:
             key = "queue: NAME" if mine else f"queues: {{{name}: null}}"
             remedy = f"{key} in the profile; it has {', '.join(site_queues)}"
-            yield Finding(f"queue {name}", Mark.BAD if mine else Mark.WARN, "is not there", remedy)
+            yield Finding(f"queue {name}", Mark.BAD if mine else Mark.WARN, "does not exist", remedy)
             continue
         queue = site_queues[name]
         wrong = list(_differences(cluster, queue))
         if not queue.open:
-            state = "takes no jobs" if not queue.enabled else "starts no jobs"
+            state = "accepts no jobs" if not queue.enabled else "starts no jobs"
             remedy = "choose another with --queue" + (", or with queue: NAME in the profile" if mine else "")
             yield Finding(f"queue {name}", Mark.BAD if mine else Mark.WARN, f"{state} for now", remedy)
         elif queue.routed and name in (*cluster.queues, cluster.queue):
-            remedy = f"--queue {_route_to(name, site_queues)}; in the profile, that in place of {name}"
-            found = "takes jobs from a routing queue only, and qsub refuses those that name it"
+            remedy = f"--queue {_route_to(name, site_queues)}; in the profile, name that instead of {name}"
+            found = "accepts jobs only from a routing queue, and qsub refuses those that name it"
             yield Finding(f"queue {name}", Mark.BAD if mine else Mark.WARN, found, remedy)
         elif wrong:
             differences, remedies, contrary = zip(*wrong, strict=True)
@@ -80,15 +81,17 @@ def compare(cluster: Cluster, site_queues: dict[str, Queue]) -> Iterator[Finding
 
 
 def _route_to(name: str, site_queues: dict[str, Queue]) -> str:
-    """The queues that lead to this one; they may name it with its server."""
+    """Returns the queues that route to this one; they may name it with its server."""
     leading = [q.name for q in site_queues.values() if name in [to.partition("@")[0] for to in q.routes_to]]
     return " or ".join(leading) or "NAME"
 
 
 def _differences(cluster: Cluster, queue: Queue) -> Iterator[tuple[str, str, bool]]:
-    """What differs, the key and value that would not, and whether the profile says so or only says nothing.
+    """Yields each difference, the key and value that would remove it, and whether the profile contradicts the site
+    rather than being silent.
 
-    Only where it lets through what the site refuses: a profile may be stricter, and need not list queues at all.
+    Only differences by which the profile allows what the site refuses count: a profile may be stricter, and need not
+    list queues at all.
     """
     rules = cluster.queues.get(queue.name)
     if rules is None:
@@ -101,20 +104,20 @@ def _differences(cluster: Cluster, queue: Queue) -> Iterator[tuple[str, str, boo
         shown = clock if key == "walltime" else str
         value = f'"{clock(site)}"' if key == "walltime" else str(site)
         has = "no limit" if profile is None else shown(profile)
-        yield f"{key} is {shown(site)}, and the profile says {has}", f"{key}: {value}", profile is not None
+        yield f"{key} is {shown(site)}, but the profile says {has}", f"{key}: {value}", profile is not None
 
 
 def limits(queue: Queue) -> str:
-    """A queue's limits in words."""
+    """Describes a queue's limits."""
     words = [
         _walltimes(queue),
         *([f"{queue.max_nodes} node{'s' if queue.max_nodes > 1 else ''}"] if queue.max_nodes else []),
-        *([f"{queue.max_cpus} cores a job"] if queue.max_cpus is not None else []),
-        *([f"{units.count(queue.min_gpus, 'GPU')} a job at least"] if queue.min_gpus else []),
-        *([f"{units.count(queue.max_gpus, 'GPU')} a job"] if queue.max_gpus else []),
+        *([f"{queue.max_cpus} cores per job"] if queue.max_cpus is not None else []),
+        *([f"at least {units.count(queue.min_gpus, 'GPU')} per job"] if queue.min_gpus else []),
+        *([f"{units.count(queue.max_gpus, 'GPU')} per job"] if queue.max_gpus else []),
         *(["no GPUs"] if queue.max_gpus == 0 else []),
         *([f"{queue.max_queued} jobs of yours at once"] if queue.max_queued is not None else []),
-        *([f"leads to {', '.join(queue.routes_to)}"] if queue.routes_to else []),
+        *([f"routes to {', '.join(queue.routes_to)}"] if queue.routes_to else []),
         *([f"for {queue.members} only"] if queue.members else []),
     ]
     return ", ".join(words)
@@ -128,7 +131,7 @@ def _walltimes(queue: Queue) -> str:
 
 
 def project(site: Checked) -> Iterator[Finding]:
-    """Only qsub can tell whether a project may be charged; here, whether one is named where one must be."""
+    """Checks that a project is named if one is required; only qsub can tell whether it may be charged."""
     account = site.cluster.account
     if default := user_settings.of_cluster(site.cluster.name).get("project"):
         yield Finding("project", Mark.OK, f"{default} (hpcbrew config)")
@@ -136,13 +139,14 @@ def project(site: Checked) -> Iterator[Finding]:
         yield Finding("project", Mark.OK, f"{account.default} ({', '.join(account.flag)})")
     elif account.required:
         remedy = "--project NAME with each submit, or hpcbrew config set project NAME"
-        yield Finding("project", Mark.WARN, "a job must name one, and the profile has none", remedy)
+        yield Finding("project", Mark.WARN, "a job must name one, but the profile has none", remedy)
     else:
         yield Finding("project", Mark.OK, "none is needed")
 
 
 def gpus(site: Checked) -> Iterator[Finding]:
-    """Those of nodes that are up, free and in all, by the profile's types; and their CPUs."""
+    """Counts the CPUs, and the GPUs by the profile's types, of the nodes that are up: how many are free, of how
+    many."""
     if site.cluster.scheduler != "pbs":
         return
     counted_as = site.cluster.resources.counts[1]
@@ -155,10 +159,11 @@ def gpus(site: Checked) -> Iterator[Finding]:
 
 
 def cpus(cluster: Cluster, nodes: list[Node]) -> Iterator[Finding]:
-    """Those of nodes that are up, free and in all, and how many one node has: PBS takes a job that none can hold."""
+    """Counts the free and all CPUs of nodes that are up, and those of the largest node, since PBS accepts jobs that no
+    node can hold."""
     up = [node for node in nodes if node.up and node.cpus]
     if not up:
-        return  # Torque has them under another name, and it may be that no node is up
+        return  # Torque has another name for them; or no node is up
     total, used = sum(node.cpus or 0 for node in up), sum(node.cpus_used for node in up)
     most, memory = _largest(nodes, lambda node: node.cpus), _largest(nodes, lambda node: node.memory)
     of_memory = f" and {short_size(memory)}" if memory else ""
@@ -176,7 +181,8 @@ def cpus(cluster: Cluster, nodes: list[Node]) -> Iterator[Finding]:
 
 
 def _largest(nodes: list[Node], amount: Callable[[Node], int | None]) -> int:
-    """On one machine, those that are down among them; PBS may part a machine into several nodes."""
+    """Returns the largest amount on one machine, including machines that are down; PBS may divide a machine into
+    several nodes."""
     hosts: dict[str, int] = {}
     for node in nodes:
         hosts[node.host] = hosts.get(node.host, 0) + (amount(node) or 0)
@@ -189,14 +195,14 @@ def _too_much(key: str, said: int | None, most: int, shown: Callable[[int], str]
 
 
 def _asks_too_much(cluster: Cluster, most: int) -> Iterator[tuple[str, str]]:
-    """What a job gets that names nothing."""
+    """Checks what a job gets by default."""
     asked = cluster.resources.cpus
     if isinstance(asked, int) and asked > most:
         yield f"the profile asks for {asked}", f"resources: {{cpus: {most}}}"
 
 
 def count(cluster: Cluster, nodes: list[Node]) -> Iterator[Finding]:
-    """`nodes`: all of the site's, also those without GPUs."""
+    """Counts GPUs. `nodes`: all nodes of the site, including those without GPUs."""
     having = [node for node in nodes if node.up and node.gpus]
     total = sum(node.gpus for node in having)
     if not total:
@@ -214,14 +220,14 @@ def count(cluster: Cluster, nodes: list[Node]) -> Iterator[Finding]:
     found = _free(having) + (f": {', '.join(kinds)}" if kinds else "")
     most = max(node.gpus for node in having)
     if cluster.gpus_per_node != "detect" and most < cluster.gpus_per_node:
-        found += f"; a node has {most} at most, and the profile says {cluster.gpus_per_node}"
+        found += f"; a node has {most} at most, but the profile says {cluster.gpus_per_node}"
         yield Finding("GPUs", Mark.WARN, found, f"gpus_per_node: {most} in the profile")
     else:
         yield Finding("GPUs", Mark.OK, found)
 
 
 def _has(node: Node, select: Mapping[str, str]) -> bool:
-    """Whether a node says that it is of this kind of GPU: by attributes, or by amounts such as the GPU's memory."""
+    """Whether a node says that it has this type of GPU, by attributes or by amounts such as the GPU's memory."""
     told = select.keys() <= node.resources.keys()
     return told and pbs_site.offers(node, select) and pbs_site.machines([node], select) != 0
 

@@ -1,4 +1,4 @@
-"""What jobs run with: modules, Python, the engine."""
+"""Checks of the software that jobs use: modules, Python, the engine."""
 
 import sys
 from collections.abc import Iterator
@@ -17,12 +17,12 @@ load=$1 check=$2
 shift 2
 for folder in "$@"; do module use "$folder" || exit 1; done
 module load "$load" || exit 1
-[ -z "$check" ] || command -v "$check" >/dev/null || { echo "it was loaded, and $check is not there" >&2; exit 1; }
+[ -z "$check" ] || command -v "$check" >/dev/null || { echo "it was loaded, but $check is not found" >&2; exit 1; }
 """
 
 
 def modules(site: Checked) -> Iterator[Finding]:
-    """Each module of the profile, loaded as a job does."""
+    """Loads each module of the profile as a job does."""
     folders = [str(site.transport.root(folder)) for folder in site.cluster.module_use]
     for module in site.cluster.modules:
         loaded = [module.load, module.check or "", *folders]
@@ -37,7 +37,7 @@ def modules(site: Checked) -> Iterator[Finding]:
 
 
 def python(site: Checked) -> Iterator[Finding]:
-    """The one that setup would install the engine with. Raises TransportError where there is none."""
+    """Finds the Python with which setup would install the engine. Raises TransportError if there is none."""
     if site.cluster.scheduler == "local":
         yield Finding("Python", Mark.OK, f"{sys.version.split()[0]}, {sys.executable}")
         return
@@ -46,7 +46,7 @@ def python(site: Checked) -> Iterator[Finding]:
 
 
 def engine(site: Checked) -> Iterator[Finding]:
-    """Started as a job starts it."""
+    """Starts the engine as a job does."""
     own, facts = metadata.version("hpcbrew"), None
     if site.cluster.scheduler == "local":
         command = [sys.executable, "-P", "-m", "engine.cli", "--version"]
@@ -59,12 +59,10 @@ def engine(site: Checked) -> Iterator[Finding]:
     if answer.status != 0:
         yield Finding("engine", Mark.BAD, answer.words.splitlines()[-1], remedy)
         return
-    version = (answer.out.split() or ["a version that it does not tell"])[-1]
+    version = (answer.out.split() or ["an unknown version"])[-1]
     if version != own:
-        yield Finding("engine", Mark.WARN, f"{version} there, {own} here", f"{remedy} brings it up to date")
+        yield Finding("engine", Mark.WARN, f"{version} there, {own} here", f"{remedy} updates it")
     elif engine_facts.is_another(facts):
-        yield Finding(
-            "engine", Mark.WARN, f"{version}, of another hpcbrew than this one", f"{remedy} brings it up to date"
-        )
+        yield Finding("engine", Mark.WARN, f"{version}, but from a different build of hpcbrew", f"{remedy} updates it")
     else:
         yield Finding("engine", Mark.OK, version)

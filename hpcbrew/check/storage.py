@@ -1,4 +1,4 @@
-"""Room on the cluster, before a job fills it."""
+"""Checks of the disk space on the cluster."""
 
 from collections.abc import Iterator
 from pathlib import PurePosixPath
@@ -9,11 +9,11 @@ from hpcbrew.errors import TransportError
 from hpcbrew.transfer import disk_space
 from hpcbrew.transfer.disk_space import GIB, Room
 
-LITTLE = {"home": 1 * GIB, "scratch": disk_space.LITTLE}  # a home folder only has to take a key and settings
+LITTLE = {"home": 1 * GIB, "scratch": disk_space.LITTLE}  # a home folder only holds a key and settings
 
 
 def quotas(site: Checked) -> Iterator[Finding]:
-    """Home and scratch, before a job fills them."""
+    """Checks the space on home and scratch before a job fills them."""
     places = {"home": site.transport.root("~"), "scratch": site.transport.root(site.cluster.scratch or "")}
     rooms = disk_space.ask(site.transport, [str(path) for path in places.values()])
     for what, path in places.items():
@@ -21,19 +21,20 @@ def quotas(site: Checked) -> Iterator[Finding]:
 
 
 def judge(what: str, path: str, room: Room | None) -> Finding:
-    """`what`: home or scratch."""
+    """Judges the space in a folder. `what`: home or scratch."""
     if room is None:
         remedy = "hpcbrew setup makes it" if what == "scratch" else "see what `df -Pk` prints there"
-        return Finding(what, Mark.BAD, f"{path} is not there", remedy)
+        return Finding(what, Mark.BAD, f"{path} does not exist", remedy)
     found = f"{short_size(room.free)} of {short_size(room.total)} free ({room.bound}), {path}"
     if room.free < LITTLE[what] or room.free < room.total / 50:
-        remedy = "fetch what you need and take old runs away" if what == "scratch" else "move large files to scratch"
+        remedy = "fetch what you need and remove old runs" if what == "scratch" else "move large files to scratch"
         return Finding(what, Mark.BAD if room.free < GIB // 16 else Mark.WARN, found, remedy)
     return Finding(what, Mark.OK, found)
 
 
 def writable(site: Checked) -> Iterator[Finding]:
-    """A folder that is there may still be full, or another's: raises TransportError."""
+    """Checks that scratch can be written to: it may be full, or belong to somebody else. Raises TransportError if
+    not."""
     root = site.transport.root(site.cluster.scratch or "")
     script = 'part=$(mktemp -- "$1/.hpcbrew.XXXXXX") && echo x >"$part"; status=$?; rm -f -- "$part"; exit "$status"'
     answer = site.transport.run(["bash", "-c", script, "bash", str(root)], PurePosixPath("/"))

@@ -1,9 +1,10 @@
-"""From a first login to a working account on a cluster, in four steps. Each may be run again: it finds what is there.
+"""Goes from a first login to a working account on a cluster, in four steps. Each may be repeated: it finds what is
+done.
 
-login    the host's key confirmed, a key of the user's own known there
+login    confirm the host's key, and install a key of the user's there
 scratch  the folder for jobs and data, and the link ~/scratch
 engine   a virtual environment with the engine, on scratch
-trial    a job of a minute
+trial    a job of one minute
 
-`steps` goes through them; each is a module that is told where to report what it did.
+`steps` runs them; each is a module that reports what it did to a function that it is given.
 """

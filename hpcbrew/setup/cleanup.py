@@ -1,6 +1,6 @@
-"""Installations that were never finished: a line that was cut, a laptop that was shut. The next setup takes them away.
+"""Removes unfinished installations, left by a cut connection or a closed laptop, at the next setup.
 
-Another setup may be at work at the same time, on this machine or another: its folder is left alone.
+Another setup may be running at the same time, on this machine or another: its folder is left alone.
 """
 
 import contextlib
@@ -14,17 +14,17 @@ from hpcbrew.setup.report import Report
 from hpcbrew.transports.base import Transport
 
 IDLE_TIMEOUT = 10 * 60.0
-"""Seconds for one step through an installation: tens of thousands of files."""
+"""Seconds of silence allowed for a pass through an installation of tens of thousands of files."""
 
 MAKER = "engine.maker"
-"""Says in a folder which process makes it; of no use once it is whole."""
+"""The file in a folder that names the process making it; not used once the installation is complete."""
 
-# What setup calls its folders: others are the user's.
+# The names that setup gives to its folders: others are the user's.
 OURS = re.compile(r"[\w.+-]+-[0-9a-f]{8}|[0-9a-f]{32}")
 PID = re.compile("[1-9][0-9]{0,8}")
 
-# $1: a folder of folders; $2: a file that a finished one has; $3: MAKER. Prints of each that has it not: its name, its
-# maker, and something in it that has changed within a day.
+# $1: a folder of folders; $2: a file that a finished one has; $3: MAKER. Prints for each folder without that file: its
+# name, its maker, and something in it that has changed within a day.
 SURVEY = r"""
 cd -- "$1" 2>/dev/null || exit 0
 for one in */; do
@@ -34,18 +34,19 @@ for one in */; do
     printf '@left\t%s\t%s\t%s\n' "$one" "$maker" "$(find "./$one" -mmin -1440 -print -quit)"
 done
 """
-# What was cut off goes on there, and writes into the folder that is being taken away: it is ended first. The folder
-# comes in two words, $1 and $2, so that this command is not one of those that name it.
+# After a cut, the installation may still be running there and write into the folder being removed: it is killed first.
+# The folder is passed as two words, $1 and $2, so that this command does not match itself.
 REMOVE = 'pkill -f -- "$1/$2/" 2>/dev/null; rm -rf -- "$1/$2" 2>/dev/null || { sleep 2; rm -rf -- "$1/$2"; }'
 
 
 def maker() -> str:
-    """This process, as `MAKER` names it."""
+    """Returns the name of this process for `MAKER`."""
     return f"{socket.gethostname()} {os.getpid()}"
 
 
 def clear(transport: Transport, folder: PurePosixPath, finished: str, report: Report) -> None:
-    """Takes away what is in `folder`, lacks the file `finished`, and nobody works on. Reports what was taken away."""
+    """Removes folders in `folder` that lack the file `finished` and on which nobody is working. Reports what it
+    removed."""
     command = ["bash", "-c", SURVEY, "bash", str(folder), finished, MAKER]
     for line in transport.run(command, PurePosixPath("/"), idle_timeout=IDLE_TIMEOUT).out.splitlines():
         kind, *row = line.split("\t")
@@ -54,17 +55,17 @@ def clear(transport: Transport, folder: PurePosixPath, finished: str, report: Re
         name, made_by, changed = row
         if OURS.fullmatch(name) and (_dead(made_by) or not changed):
             remove(transport, folder / name)
-            report(f"took away {folder / name}, which was never finished")
+            report(f"removed {folder / name}, which was never finished")
 
 
 def remove(transport: Transport, folder: PurePosixPath) -> CommandResult:
-    """Takes a folder away though something may still write into it."""
+    """Removes a folder even if something may still be writing into it."""
     command = ["bash", "-c", REMOVE, "bash", str(folder.parent), folder.name]
     return transport.run(command, PurePosixPath("/"), idle_timeout=IDLE_TIMEOUT)
 
 
 def _dead(made_by: str) -> bool:
-    """Whether it was a process of this machine that is no more."""
+    """Whether it was a process of this machine that no longer exists."""
     host, _, pid = made_by.partition(" ")
     if host != socket.gethostname() or not PID.fullmatch(pid):
         return False

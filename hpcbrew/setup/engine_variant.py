@@ -1,4 +1,4 @@
-"""Which engine a cluster gets: the one for GPUs brings some 3 GB of CUDA libraries along."""
+"""Chooses the engine for a cluster: the one for GPUs brings some 3 GB of CUDA libraries."""
 
 from pathlib import PurePosixPath
 
@@ -11,32 +11,32 @@ from hpcbrew.transports.base import Transport
 
 
 def choose(transport: Transport, cluster: Cluster, wanted: bool | None, report: Report) -> str:
-    """The extra to install; reports why. `wanted`: for GPUs or not, as the user says; None where the site is to tell.
+    """Returns the extra to install, and reports why. `wanted`: for GPUs or not, if the user says so; None to find out.
 
-    A profile knows of GPUs what its author knew; `pbsnodes` knows of each node. Where it cannot be asked, the profile
-    counts.
+    A profile only knows about GPUs what its author knew; `pbsnodes` knows each node. If it cannot be asked, the profile
+    decides.
     """
     if wanted is not None:
         return GPUS if wanted else CPUS
     if not cluster.gpus_per_node:
-        report("the profile knows of no GPUs (gpus_per_node): it is installed for CPUs, without CUDA")
+        report("the profile lists no GPUs (gpus_per_node): installing the engine for CPUs, without CUDA")
         return CPUS
     counted_as = cluster.resources.counts[1]
     if not counted_as:
-        report("it is installed for GPUs, as the profile has them; PBS does not count them there (gpus_as: none)")
+        report("installing it for GPUs, since the profile lists them; PBS does not count them there (gpus_as: none)")
         return GPUS
     try:
         nodes = pbs_site.parse_nodes(transport.run(pbs_site.NODES, PurePosixPath("/"), idempotent=True), counted_as)
     except HpcbrewError as error:
         said = str(error).splitlines()[0]
-        report(f"it is installed for GPUs, as the profile has them; the nodes cannot be asked ({said})")
+        report(f"installing it for GPUs, since the profile lists them; the nodes could not be queried ({said})")
         return GPUS
     having = sum(node.gpus > 0 for node in nodes)
     if having:
-        report(f"{having} of {len(nodes)} nodes have GPUs: it is installed for them")
+        report(f"{having} of {len(nodes)} nodes have GPUs: installing the engine for them")
         return GPUS
     report(
-        f"none of the {len(nodes)} nodes has a GPU (pbsnodes -a): it is installed for CPUs, without CUDA; "
+        f"none of the {len(nodes)} nodes has a GPU (pbsnodes -a): installing the engine for CPUs, without CUDA; "
         "hpcbrew setup --gpu installs it for GPUs"
     )
     return CPUS

@@ -1,4 +1,4 @@
-"""A cluster's Python: found on its PATH or in its modules."""
+"""Finds a cluster's Python, on its PATH or in its modules."""
 
 import re
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from hpcbrew.transports.base import Transport
 OLDEST, NEWEST = (3, 11), (3, 14)
 NAMES = ("python3.14", "python3.13", "python3.12", "python3.11", "python3", "python")
 MODULES = r"(^|/)(python|anaconda|miniconda|miniforge|conda)[^/]*(/|$)"
-TRIED = 12  # modules that are looked into, newest first: each takes a second or so
+TRIED = 12  # the most modules that are tried, newest first: each takes about a second
 IDLE_TIMEOUT = 5 * 60.0  # seconds: `module avail` alone may take a minute
 
-# Without venv it is of no use here; ensurepip, which a bare Debian has not, can be done without.
+# A Python without venv is of no use here; ensurepip, which a bare Debian lacks, is not needed.
 _ABOUT = (
     "import sys, venv, importlib.util as u; print('@python', '%d.%d' % sys.version_info[:2], sys.executable, "
     "sys.argv[1], 'pip' if u.find_spec('ensurepip') else '-', sep='\\t')"
@@ -22,13 +22,14 @@ _ABOUT = (
 _ROW = re.compile(
     r"@python\t(?P<major>[0-9]{1,3})\.(?P<minor>[0-9]{1,3})\t(?P<path>/[^\t]+)\t(?P<module>[^\t]+)\t(?P<pip>pip|-)"
 )
-# $folders: of further modules, by colons. They are no separator while `module` runs, which evaluates paths by colons.
+# $folders: folders of further modules, separated by colons. IFS is only set for `read`, since `module` itself evaluates
+# paths with colons.
 USE_FOLDERS = """
 IFS=: read -r -a folders <<<"$folders"
 for folder in "${folders[@]}"; do module use "$folder"; done
 """
-# $1: that program; $2: a pattern of modules to look into, or nothing; $3: one module, or nothing; $4: folders of
-# further modules, by colons; the rest: commands.
+# $1: the program above; $2: a pattern of modules to try, or empty; $3: one module, or empty; $4: folders of further
+# modules, separated by colons; the rest: commands.
 SURVEY = rf"""
 about=$1 pattern=$2 module=$3 folders=$4
 shift 4
@@ -54,7 +55,7 @@ exit 0
 
 @dataclass(frozen=True)
 class Python:
-    """`module` is what was loaded to find it, None for nothing; `pip`: whether it brings one for its environments."""
+    """`module`: the module that was loaded to find it, if any; `pip`: whether it can put pip into its environments."""
 
     version: tuple[int, int]
     path: str
@@ -70,17 +71,17 @@ class Python:
 def survey_command(
     names: tuple[str, ...], *, module: str = "", pattern: str = "", folders: str = ""
 ) -> tuple[str, ...]:
-    """`folders`: as `module_folders` gives them."""
+    """Returns the command that looks for Pythons. `folders`: as `module_folders` returns them."""
     return ("bash", "-l", "-c", SURVEY, "bash", _ABOUT, pattern, module, folders, *names)
 
 
 def module_folders(transport: Transport, cluster: Cluster) -> str:
-    """Those of the profile's `module_use`, whole paths with colons between."""
+    """Returns the folders of the profile's `module_use` as absolute paths, separated by colons."""
     return ":".join(str(transport.root(folder)) for folder in cluster.module_use)
 
 
 def parse(out: str) -> list[Python]:
-    """Each Python once, in the order found; other lines are login noise."""
+    """Returns each Python once, in the order found; other lines are login noise."""
     rows = [row for line in out.splitlines() if (row := _ROW.fullmatch(line))]
     found = {
         row["path"]: Python(
@@ -95,13 +96,14 @@ def parse(out: str) -> list[Python]:
 
 
 def best(found: list[Python]) -> Python | None:
-    """The newest that hpcbrew and its libraries run on."""
+    """Returns the newest Python on which hpcbrew and its libraries run."""
     usable = [python for python in found if OLDEST <= python.version <= NEWEST]
     return max(usable, key=lambda python: python.version) if usable else None
 
 
 def find(transport: Transport, cluster: Cluster) -> Python:
-    """As the profile says; else on the PATH; else in the site's modules. Raises TransportError with what was found."""
+    """Finds the Python that the profile names, or else one on the PATH, or else in the site's modules. Raises
+    TransportError, naming those that were found, if none fits."""
     names = (cluster.python,) if cluster.python else NAMES
     folders = module_folders(transport, cluster)
     if cluster.python_module:

@@ -1,9 +1,9 @@
-"""The engine on a cluster's scratch: a virtual environment of its own, put in use once it is whole.
+"""Installs the engine on a cluster's scratch, in a virtual environment of its own that is put into use once complete.
 
-engines/VERSION-TOKEN/   one installation, never changed once it is in use: running jobs keep theirs
+engines/VERSION-TOKEN/   one installation, never changed once in use: running jobs keep theirs
 engines/…/engine.json    what it was made from
 engine                   a link to the one in use
-wheels/DIGEST/           what was sent for an installation; taken away after it
+wheels/DIGEST/           what was sent for an installation; removed afterwards
 """
 
 import contextlib
@@ -31,10 +31,10 @@ from hpcbrew.transports import process
 from hpcbrew.transports.base import OnBytes, Transport
 
 IDLE_TIMEOUT = 30 * 60.0
-"""Seconds that pip and a first start may say nothing: tens of thousands of small files on a slow file system."""
+"""Seconds for which pip and a first start may be silent: tens of thousands of small files on a slow file system."""
 
-# In a login shell, with the module of its Python loaded. pip's cache would fill the home folder; the node's /tmp may
-# be too small for what is unpacked.
+# Runs a command in a login shell with its Python's module loaded. pip's cache would fill the home folder, and the
+# node's /tmp may be too small for what is unpacked.
 RUN = rf"""
 module=$1 proxy=$2 tmp=$3 folders=$4
 shift 4
@@ -45,13 +45,13 @@ export TMPDIR="$tmp" PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_I
 unset PYTHONPATH PYTHONHOME
 mkdir -p -- "$tmp" && exec "$@"
 """
-# Where a module's Python finds its own library by the module alone, as EasyBuild's: jobs start it without. $1: the
-# environment's Python, a link; the name by which it is called leads it to the environment, so that is handed on.
+# For a module's Python, such as EasyBuild's, that finds its library only with the module loaded: jobs start it without.
+# $1: the environment's Python, a link. It finds the environment by the name it is called by, so that is passed on.
 STAND_ALONE = r"""
 real=$(readlink -f -- "$1") && rm -- "$1" && printf '#!/bin/bash\nexport LD_LIBRARY_PATH=%q%s\nexec -a "$0" %q "$@"\n' \
     "$LD_LIBRARY_PATH" '${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}' "$real" >"$1" && chmod +x -- "$1"
 """
-# Something small that hpcbrew needs anyway: if that comes, all comes.
+# A small package that hpcbrew needs anyway: if pip gets this, it gets everything.
 PROBE = ["download", "--quiet", "--no-deps", "--retries", "0", "--timeout", "10", "click"]
 
 Moving = Callable[[str, int], AbstractContextManager[OnBytes]]
@@ -59,7 +59,7 @@ Moving = Callable[[str, int], AbstractContextManager[OnBytes]]
 
 @dataclass(frozen=True)
 class Wanted:
-    """`extra`: which of the distribution's extras; `offline`: wheels are collected here, whatever is reached there."""
+    """`extra`: which of the distribution's extras; `offline`: collect wheels here, whatever the cluster can reach."""
 
     extra: str
     offline: bool = False
@@ -68,7 +68,8 @@ class Wanted:
 def install(
     transport: Transport, cluster: Cluster, root: PurePosixPath, wanted: Wanted, moving: Moving, report: Report
 ) -> None:
-    """Reports what was done. Raises TransportError or RequestError: then the engine that was in use still is."""
+    """Installs the engine, and reports what it did. Raises TransportError or RequestError; the engine that was in use
+    then stays in use."""
     for unfinished in (layout.ENGINES, layout.WHEELS):
         cleanup.clear(transport, root / unfinished, layout.ENGINE_FACTS, report)
     with tempfile.TemporaryDirectory() as made:
@@ -86,23 +87,23 @@ def install(
             _make_environment(new)
             _install_wheel(new, wheel, wanted)
             if not _works(transport, folder):
-                raise TransportError(f"{folder}/bin/caffe was installed and does not start: {new.version().words}")
+                raise TransportError(f"{folder}/bin/caffe was installed but does not start: {new.version().words}")
             transport.add_files(folder, {PurePosixPath(layout.ENGINE_FACTS): json.dumps(facts).encode()})
             before = _use(transport, root, folder)
         except BaseException:
-            with contextlib.suppress(TransportError):  # after a cut the next setup does it
+            with contextlib.suppress(TransportError):  # after a cut, the next setup removes it
                 cleanup.remove(transport, folder)
             raise
     report(f"installed {wheel.name} [{wanted.extra}] in {folder}; {root / layout.ENGINE} leads to it")
     if before:
-        report(f"the one before it is still in {before}: take it away when no job of yours runs with it")
+        report(f"the previous one is still in {before}: remove it when none of your jobs uses it")
 
 
 @dataclass(frozen=True)
 class _Installation:
-    """A virtual environment in the making: `folder`, below the cluster's scratch folder `root`.
+    """A virtual environment being made in `folder`, below the cluster's scratch folder `root`.
 
-    `made`: a folder on this machine for what is collected and sent.
+    `made`: a folder on this machine for files that are collected and sent.
     """
 
     transport: Transport
@@ -134,18 +135,18 @@ class _Installation:
         return self.run(str(self.folder / "bin" / "caffe"), "--version")
 
     def send(self, files: Sequence[Path]) -> PurePosixPath:
-        """The folder on the cluster that holds these files afterwards."""
+        """Sends files, and returns the folder on the cluster that contains them."""
         uploads = _uploads(files)
         warnings: list[str] = []
         with self.moving("sending", sum(upload.size for upload in uploads)) as on_bytes:
             ship(uploads, self.root, self.transport, on_bytes, warnings.append)
-        for warning in warnings:  # not across the bar
+        for warning in warnings:  # not while the progress bar is shown
             self.report(warning)
         return self.root / uploads[0].target.parent
 
 
 def _make_environment(new: _Installation) -> None:
-    """A virtual environment whose Python starts by itself, and has pip."""
+    """Makes a virtual environment whose Python starts without a module, and has pip."""
     new.transport.make_folder(new.folder, {PurePosixPath(cleanup.MAKER): cleanup.maker().encode()})
     alone = [] if new.python.pip else ["--without-pip"]
     _done(new.run(new.python.path, "-m", "venv", *alone, str(new.folder)), "the virtual environment could not be made")
@@ -154,15 +155,15 @@ def _make_environment(new: _Installation) -> None:
     if not new.python.pip:
         pip = wheelhouse.pip(new.python.version, new.made / "pip")
         sent = new.send([pip])
-        # A wheel of pip can be run as it lies.
+        # pip can be run from its wheel.
         itself = (f"{sent / pip.name}/pip", "install", "--quiet", "--no-index", str(sent / pip.name))
         _done(new.run(str(new.own_python), *itself), "pip could not be put into the virtual environment")
         new.transport.remove_folder(sent)
-        new.report("that Python brings no pip: sent one")
+        new.report("that Python comes without pip: sent one")
 
 
 def _install_wheel(new: _Installation, wheel: Path, wanted: Wanted) -> None:
-    """hpcbrew's own wheel, and what it needs: from the package index, or from wheels that are sent with it."""
+    """Installs hpcbrew's own wheel and its dependencies, from the package index or from wheels that are sent along."""
     online = not wanted.offline and new.pip(*PROBE, "--dest", str(new.folder / "tmp")).status == 0
     if online:
         files = [wheel]
@@ -170,9 +171,9 @@ def _install_wheel(new: _Installation, wheel: Path, wanted: Wanted) -> None:
         new.report(f"the cluster reaches the package index{through}")
     else:
         new.report(
-            "the cluster is not asked to reach the package index"
+            "not trying the package index from the cluster (--offline)"
             if wanted.offline
-            else "the cluster reaches no package index: wheels are collected here and sent"
+            else "the cluster does not reach a package index: collecting wheels here to send them"
         )
         house = new.made / "wheelhouse"
         target = wheelhouse.parse(new.run(str(new.own_python), "-c", wheelhouse.ASK))
@@ -189,7 +190,7 @@ def _install_wheel(new: _Installation, wheel: Path, wanted: Wanted) -> None:
 
 
 def _uploads(files: Sequence[Path]) -> list[Upload]:
-    """All in one folder, which is named by what is in it."""
+    """Returns the uploads, all into one folder that is named by the digest of its contents."""
     digests = [hashing.file_sha256(path) for path in files]
     name = hashlib.sha256("".join(digests).encode()).hexdigest()[:32]
     rows = zip(files, digests, strict=True)
@@ -205,18 +206,19 @@ def _works(transport: Transport, folder: PurePosixPath) -> bool:
 
 
 def _starts(transport: Transport, program: PurePosixPath, *arguments: str) -> bool:
-    """As a job starts it: in a login shell, without the module that Python may have come from."""
+    """Whether a program starts as a job would start it: in a login shell, without the module that Python may need."""
     script = 'test -x "$1" && exec "$@"'
     command = ["bash", "-l", "-c", script, "bash", str(program), *arguments]
     return transport.run(command, PurePosixPath("/"), idle_timeout=IDLE_TIMEOUT).status == 0
 
 
 def _use(transport: Transport, root: PurePosixPath, folder: PurePosixPath) -> str:
-    """Puts an installation in use, at once for all; gives the one that was. A folder in the place of the link stays."""
+    """Puts an installation into use atomically, and returns the previous one. Refuses if a folder is in the link's
+    place."""
     target, link = folder.relative_to(root), f".engine.{folder.name}"
     script = (
         "if [ -e engine ] && [ ! -L engine ]; then "
-        'echo "$PWD/engine is there, and setup did not make it: move it away" >&2; exit 1; fi; '
+        'echo "$PWD/engine exists, but was not made by setup: move it away" >&2; exit 1; fi; '
         '[ ! -e engine ] || readlink -f engine; ln -sT -- "$1" "$2" && mv -T -- "$2" engine'
     )
     answer = transport.run(["bash", "-c", script, "bash", str(target), link], root)

@@ -1,4 +1,4 @@
-"""The first login: the host's key confirmed, then as many factors as the site asks for."""
+"""The first login: confirms the host's key, then answers as many factors as the site asks for."""
 
 import contextlib
 import subprocess
@@ -14,7 +14,7 @@ from hpcbrew.transports.paramiko_ssh import Ssh
 from hpcbrew.transports.prompt import Prompter, Unattended
 from hpcbrew.transports.ssh_config import SshHost
 
-TRIES = 3  # as OpenSSH lets a user mistype a password
+TRIES = 3  # as many as OpenSSH allows for a password
 
 
 def login(
@@ -26,9 +26,9 @@ def login(
     *,
     ask: bool,
 ) -> Ssh:
-    """Reports what it does, and returns the connection. Raises TransportError.
+    """Logs in, installs a key, and returns the connection; reports what it does. Raises TransportError.
 
-    Nothing is done where a key opens the door already; a mistyped password may be tried again where somebody is asked.
+    Does nothing if a key already works. A mistyped password may be tried again if there is somebody to ask.
     """
     session = Ssh(destination, Unattended(), resolve)
     try:
@@ -44,7 +44,7 @@ def login(
     report(f"logged in to {destination}")
     host = resolve(destination)
     ssh_keys.prepare(host, kind, session, report, ask=ask)
-    if session.by_client:  # whose connection stands for a while, and would prove nothing
+    if session.by_client:  # its connection stays open for a while, so a new login would prove nothing
         return session
     report(ssh_keys.proven(Ssh(destination, ssh_keys.KeysOnly(prompter), resolve), host))
     return session
@@ -59,7 +59,7 @@ def login_by_client(
     *,
     ask: bool,
 ) -> Transport:
-    """The same by the system's own ssh, which asks by itself what it has to ask: the host's key, passwords, codes."""
+    """The same with the system's own ssh, which itself asks about the host's key, passwords and codes."""
     alone = [
         "ssh",
         "-a",
@@ -89,7 +89,8 @@ def login_by_client(
         if ask or error.retryable:
             raise
         raise TransportError(
-            f"{error}. Nobody was asked anything: log in once by hand, `{ssh_config.typed(destination)}`"
+            f"{error}. No questions were asked, because of --yes or for want of a terminal: log in once by hand, "
+            f"`{ssh_config.typed(destination)}`"
         ) from None
     report(f"logged in to {destination}")
     ssh_keys.prepare(resolve(destination), kind, session, report, ask=ask)

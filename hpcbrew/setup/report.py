@@ -1,6 +1,6 @@
-"""How a step says what it did."""
+"""How a setup step reports what it did."""
 
 from collections.abc import Callable
 
 Report = Callable[[str], object]
-"""Is told each thing as soon as it is done, in a line."""
+"""Called with one line for each thing as soon as it is done."""

@@ -1,4 +1,4 @@
-"""The scratch folder of a cluster and the link `~/scratch`: found, or made."""
+"""Finds or makes the scratch folder of a cluster and the link `~/scratch`."""
 
 import re
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from hpcbrew.transports.base import Transport
 
 LINK = "~/scratch"
 
-# One `@key<TAB>value` a line. Sites put scratch folders under the home's own path, the user's name, or $SCRATCH.
+# Prints lines `@key<TAB>value`. Sites name scratch folders after the home's path or the user's name, or by $SCRATCH.
 SURVEY = r"""
 printf '@home\t%s\n' "$HOME"
 link=$HOME/scratch
@@ -28,14 +28,14 @@ done
 exit 0
 """
 _ROW = re.compile(r"@(home|folder|link(?=\t(?:there|dangling|file)\t))(?:\t(there|dangling|file))?\t(/[^\t]*)")
-# Writing is the only sure proof that one may.
+# Only writing proves that one may write.
 TRY = 'mkdir -p -- "$1" && part=$(mktemp -- "$1/.hpcbrew.XXXXXX") && rm -f -- "$part"'
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What is there: the home folder, what `~/scratch` is (`there`, `dangling`, `file` or nothing) and leads to, and
-    folders that are writable or can be made, best first."""
+    """What exists: the home folder, what `~/scratch` is (`there`, `dangling`, `file` or nothing) and what it leads to,
+    and folders that are writable or can be made, best first."""
 
     home: str
     link: str
@@ -45,7 +45,7 @@ class Survey:
 
 @dataclass(frozen=True)
 class Decision:
-    """Folders to make, then what `~/scratch` is to lead to, if it is to be made; and that in words."""
+    """Which folders to make, where the link `~/scratch` should lead if it is to be made, and a description of that."""
 
     make: tuple[str, ...]
     link_to: str | None
@@ -53,29 +53,29 @@ class Decision:
 
 
 def parse(out: str) -> Survey:
-    """Reads the survey's answer; other lines are login noise. Raises TransportError where it names no home folder."""
+    """Reads the survey's answer; other lines are login noise. Raises TransportError if it names no home folder."""
     rows = [row.groups() for line in out.splitlines() if (row := _ROW.fullmatch(line))]
     home = next((path for what, _, path in rows if what == "home"), None)
     if home is None:
-        raise TransportError(f"the home folder there is not told: {out.strip()[:1000] or 'nothing was answered'}")
+        raise TransportError(f"the home folder there could not be found: {out.strip()[:1000] or 'no answer'}")
     link, leads_to = next(((how, path) for what, how, path in rows if what == "link"), ("", ""))
     return Survey(home, link or "", leads_to, tuple(path for what, _, path in rows if what == "folder"))
 
 
 def decide(pattern: str, survey: Survey) -> Decision:
-    """What to do for a profile's `scratch`. Raises TransportError where a file is in the way."""
+    """Decides what to do for a profile's `scratch`. Raises TransportError if a file is in the way."""
     by_link = pattern == LINK or pattern.startswith(f"{LINK}/")
     if survey.link == "there":
         found = f"found {LINK}, which is {survey.leads_to}"
         elsewhere = next((folder for folder in survey.folders if folder != survey.leads_to), None)
         if by_link and elsewhere and survey.leads_to == f"{survey.home}/scratch":
             found += (
-                f", a folder in your home, whose quota jobs may fill: `scratch: {elsewhere}` in the profile would do"
+                f", a folder in your home, whose quota jobs may fill: `scratch: {elsewhere}` in the profile avoids that"
             )
         return Decision((), None, found)
     if survey.link == "dangling":
         return Decision(
-            (survey.leads_to,), None, f"made {survey.leads_to}, which {LINK} led to though it was not there"
+            (survey.leads_to,), None, f"made {survey.leads_to}, to which {LINK} led although it did not exist"
         )
     if survey.link == "file":
         if by_link:
@@ -92,11 +92,11 @@ def decide(pattern: str, survey: Survey) -> Decision:
 
 
 def prepare(transport: Transport, pattern: str, confirm: Callable[[str], bool], report: Report) -> PurePosixPath:
-    """Reports what was done, and returns the scratch folder. Raises TransportError where it cannot be written to."""
+    """Reports what it did, and returns the scratch folder. Raises TransportError if it cannot be written to."""
     top = PurePosixPath("/")
     answer = transport.run(["bash", "-l", "-c", SURVEY], top)
     if answer.status != 0:
-        raise TransportError(f"the home folder there could not be looked at: {answer.words}")
+        raise TransportError(f"the home folder there could not be inspected: {answer.words}")
     survey = parse(answer.out)
     decision = decide(pattern, survey)
     for folder in decision.make:
@@ -106,7 +106,7 @@ def prepare(transport: Transport, pattern: str, confirm: Callable[[str], bool], 
         if not confirm(f"Make {LINK} there a link to {target}?"):
             if decision.link_to != pattern:
                 raise TransportError(
-                    f"the profile's scratch folder is {pattern}, and it was not to be made. Name another, as "
+                    f"the profile's scratch folder is {pattern}, and you declined to make it. Name another, such as "
                     "`scratch: /path/of/yours` in the profile, and run this again"
                 )
             report(f"made no link {LINK}")

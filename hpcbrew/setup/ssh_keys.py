@@ -1,4 +1,4 @@
-"""A login without a password: the user's own key, made where there is none, and known on the cluster."""
+"""Enables login without a password: finds or makes the user's key, and installs it on the cluster."""
 
 import subprocess
 from pathlib import Path, PurePosixPath
@@ -13,7 +13,7 @@ from hpcbrew.transports.paramiko_ssh import Ssh
 from hpcbrew.transports.prompt import Prompter
 from hpcbrew.transports.ssh_config import SshHost
 
-# Prints `there` or `added`. A line that a # has taken out of use is not the key; what is there is never rewritten.
+# Prints `there` or `added`. Ignores lines that are commented out, and never rewrites existing lines.
 INSTALL = r"""
 umask 077
 mkdir -p -- "$HOME/.ssh" && cd -- "$HOME/.ssh" || exit 1
@@ -29,7 +29,7 @@ fi
 
 
 class KeysOnly:
-    """Lets a key be unlocked, and no other way in be tried."""
+    """A prompter that only lets keys be unlocked, so that no other method is tried."""
 
     attended = False
 
@@ -37,17 +37,18 @@ class KeysOnly:
         self._prompter = prompter
 
     def confirm_host_key(self, host: str, kind: str, fingerprint: str) -> bool:
-        return False  # by now it is known
+        return False  # it is known by now
 
     def answer(self, prompt: str, *, secret: bool) -> str | None:
         return self._prompter.answer(prompt, secret=secret) if prompt.startswith("Passphrase of") else None
 
 
 def choose(host: SshHost, kind: str) -> Path:
-    """The private key for this host, there or to be made: where ssh looks for it, so that `ssh HOST` finds it too.
+    """Returns the private key for this host, existing or to be made, at a path where ssh looks for it, so that `ssh
+    HOST` uses it too.
 
-    One of the wanted kind (`ed25519`, `rsa`) comes first, then a new one of that kind, then whatever the user's ssh
-    configuration names. Raises TransportError where ssh would use no key at all.
+    An existing key of the wanted type (`ed25519`, `rsa`) comes first, then a new one of that type, then whatever the
+    user's ssh configuration names. Raises TransportError if ssh would use no key at all.
     """
     existing = [path for path in host.identities if path.exists()]
     missing = [path for path in host.identities if not path.exists()]
@@ -65,7 +66,8 @@ def choose(host: SshHost, kind: str) -> Path:
 
 
 def public_key(path: Path) -> str:
-    """The line for authorized_keys of a private key: from its .pub file, or from itself; empty where neither is one."""
+    """Returns a private key's line for authorized_keys, from its .pub file or from the key itself; empty if neither can
+    be read."""
     try:
         return regular_file.read(path.with_name(f"{path.name}.pub"), KEY).decode().strip()
     except (OSError, UnicodeDecodeError):
@@ -75,7 +77,7 @@ def public_key(path: Path) -> str:
 
 
 def make(path: Path, kind: str, *, ask: bool) -> None:
-    """Makes a key pair. With `ask`, ssh-keygen itself asks for a passphrase; without, the key has none. Raises
+    """Makes a key pair. With `ask`, ssh-keygen itself asks for a passphrase; otherwise the key has none. Raises
     TransportError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     bits = ["-b", "4096"] if kind == "rsa" else []
@@ -86,19 +88,20 @@ def make(path: Path, kind: str, *, ask: bool) -> None:
 
 
 def install(transport: Transport, public: str) -> bool:
-    """Puts a public key into ~/.ssh/authorized_keys there; False where it was in it. Raises TransportError."""
+    """Adds a public key to ~/.ssh/authorized_keys there. Returns False if it was there already. Raises
+    TransportError."""
     blob = " ".join(public.split()[:2])
     answer = transport.run(["bash", "-c", INSTALL, "bash", blob, public], PurePosixPath("/"))
     if answer.status != 0 or answer.out.split()[-1:] not in (["there"], ["added"]):
         raise TransportError(
-            f"~/.ssh/authorized_keys could not be written there: {answer.words}. Make it yours to write to; or, where "
-            f"the site has keys registered elsewhere, register this one there and try again: {public}"
+            f"~/.ssh/authorized_keys could not be written there: {answer.words}. Make it writable for you; or, if the "
+            f"site has keys registered elsewhere, register this one there and try again: {public}"
         )
     return answer.out.split()[-1] == "added"
 
 
 def prepare(host: SshHost, kind: str, session: Transport, report: Report, *, ask: bool) -> None:
-    """Over a `session` that is logged in somehow. Reports what was done. Raises TransportError."""
+    """Installs a key over a `session` that is already logged in. Reports what it did. Raises TransportError."""
     path = choose(host, kind)
     if path.exists():
         report(f"found your key {path}")
@@ -113,17 +116,17 @@ def prepare(host: SshHost, kind: str, session: Transport, report: Report, *, ask
 
 
 def proven(again: Ssh, host: SshHost) -> str:
-    """Whether the key opens the door: `again` has nothing else to offer."""
+    """Says whether the key is accepted; `again` is a connection that can offer nothing else."""
     try:
         again.run(["true"], PurePosixPath("/"))
     except LoginRefused as error:
         if "publickey" in error.offered:
             return (
-                "but the server does not take the key. If it is not a site where keys are registered elsewhere, nobody "
-                f"else may be able to write to your folders there: {ssh_config.typed(host.alias)} chmod go-w . .ssh "
+                "but the server does not accept the key. Unless the site has keys registered elsewhere, your folders "
+                f"there must not be writable by others: {ssh_config.typed(host.alias)} chmod go-w . .ssh "
                 ".ssh/authorized_keys"
             )
         return f"the site asks for more than a key at each login: {', '.join(sorted(error.offered))}"
     finally:
         again.close()
-    return "it opens the door: no password from now on"
+    return "the key works: no password from now on"

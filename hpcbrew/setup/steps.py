@@ -1,4 +1,4 @@
-"""The first three steps of a setup, one after the other; the trial job (`trial_job`) is the fourth."""
+"""Runs the first three steps of a setup; the trial job (`trial_job`) is the fourth."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ from hpcbrew.transports.prompt import Prompter
 
 @dataclass(frozen=True)
 class Person:
-    """Who is at the terminal. `asks`: whether anything is asked at all; `prompter` answers what the login needs."""
+    """The user at the terminal. `asks`: whether to ask anything at all; `prompter`: answers what the login needs."""
 
     asks: bool
     prompter: Prompter
@@ -33,22 +33,22 @@ def run(
     gpus: bool | None = None,
     offline: bool = False,
 ) -> Transport:
-    """Reports what each step did, and returns the way to the cluster.
+    """Reports what each step did, and returns the transport to the cluster.
 
-    `gpus`: whether the engine is to be the one for GPUs; None where the site tells. `offline`: as `Wanted` has it.
-    Raises HpcbrewError, which names the step; those before it are done, and found done when it is run again.
+    `gpus`: whether to install the engine for GPUs; None to find out. `offline`: see `Wanted`. Raises HpcbrewError,
+    which names the step; the steps before it are done, and will be found done when setup is repeated.
     """
     with _step("login", report) as told:
         transport = _login(cluster, person, told)
     if cluster.scheduler == "local":
-        report("engine: jobs on this machine run in the Python that hpcbrew runs in: nothing to install")
+        report("engine: jobs on this machine run in the same Python as hpcbrew: nothing to install")
         return transport
     with _step("scratch", report) as told:
         root = scratch.prepare(transport, cluster.scratch or "", person.confirm, told)
-    # Another one, which has come first, would take away the wheels when it is done.
+    # A concurrent setup that was first would remove the wheels when it is done.
     work = f"setup-{cluster.name}"
     if busy(work):
-        report(f"engine: another setup of {cluster.name} is at work on this machine: waiting for it to end")
+        report(f"engine: another setup of {cluster.name} is running on this machine: waiting for it to end")
     with exclusive(work), _step("engine", report) as told:
         extra = engine_variant.choose(transport, cluster, gpus, told)
         install_engine.install(transport, cluster, root, Wanted(extra, offline), moving, told)
@@ -57,7 +57,7 @@ def run(
 
 @contextmanager
 def _step(name: str, report: Report) -> Iterator[Report]:
-    """Gives what the step is to report with: its lines bear its name before them, as an error in it does."""
+    """Yields the step's report function, which prefixes lines with the step's name; errors get the same prefix."""
     try:
         yield lambda line: report(f"{name}: {line}")
     except HpcbrewError as error:
@@ -66,22 +66,22 @@ def _step(name: str, report: Report) -> Iterator[Report]:
 
 
 def _login(cluster: Cluster, person: Person, report: Report) -> Transport:
-    """Where it takes a person and nobody is asked, the error says how to go on."""
+    """Logs in. If that needs a person but nobody may be asked, the error says how to proceed."""
     try:
         return _enter(cluster, person, report)
     except HostUnknown as error:
         if person.asks:
             raise
         raise TransportError(
-            f"{error.fault}. Compare it with what the site publishes; if it is the same: "
+            f"{error.fault}. Compare it with the one that the site publishes; if they are the same: "
             f"hpcbrew setup {cluster.name} --yes --fingerprint {error.fingerprint}"
         ) from None
     except LoginRefused as error:
         if person.asks:
             raise
         raise TransportError(
-            f"{error.fault}. Nobody was asked for a password or a code. Once, on a terminal and without --yes: "
-            f"hpcbrew setup {cluster.name}. It asks for them, and installs a key where the site takes keys"
+            f"{error.fault}. No password or code was asked for. Once, on a terminal and without --yes, run "
+            f"hpcbrew setup {cluster.name}. It asks for them, and installs a key if the site accepts keys"
         ) from None
 
 

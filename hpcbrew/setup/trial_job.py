@@ -1,4 +1,4 @@
-"""A job of a minute, sent the way of every other: it proves queue, project, folders and engine at one go."""
+"""A job of one minute, sent like any other: it proves queue, project, folders and engine in one go."""
 
 import tempfile
 from collections.abc import Callable
@@ -19,7 +19,7 @@ NAME = "hpcbrew-setup"
 WALLTIME = 10 * 60  # the training takes seconds; the rest is for a slow file system to load the libraries from
 MEMORY = 4 * 2**30
 
-# Numbers made on the spot: nothing is shipped.
+# The data are generated: nothing is sent.
 NET = """\
 name: "setup"
 layer {
@@ -54,16 +54,16 @@ snapshot_prefix: "setup"
 
 
 Follow = Callable[[JobRecord, Site, Ledger], int]
-"""Stays with a job until it ends, and gives its exit status."""
+"""Follows a job until it ends, and returns its exit status."""
 
 
 def run(
     transport: Transport, cluster: Cluster, *, gpu: bool, queue: str | None, project: str | None, follow: Follow
 ) -> None:
-    """Submits it and stays until it ends, as `follow` does.
+    """Submits the trial job and follows it until it ends.
 
-    Raises RequestError where the profile does not allow it or a project is missing, SchedulerError where the scheduler
-    refuses it, TransportError where it ended badly.
+    Raises RequestError if the profile does not allow it or a project is missing, SchedulerError if the scheduler
+    refuses it, TransportError if it fails.
     """
     with tempfile.TemporaryDirectory() as made:
         solver = Path(made) / "solver.prototxt"
@@ -87,6 +87,6 @@ def run(
     status = follow(record, site, ledger)
     if status != 0:
         raise TransportError(
-            f"the trial job {record.id} did not end well (exit status {status}): hpcbrew logs {record.id}; "
+            f"the trial job {record.id} failed (exit status {status}): hpcbrew logs {record.id}; "
             f"its run folder is {record.run_folder}"
         )

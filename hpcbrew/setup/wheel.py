@@ -1,4 +1,4 @@
-"""hpcbrew itself as a wheel: built from the checkout, or packed again from what is installed."""
+"""Makes a wheel of hpcbrew itself: builds it from the checkout, or repacks the installed files."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ DISTRIBUTION = "hpcbrew"
 
 
 def make(folder: Path) -> Path:
-    """The wheel, in `folder`. Raises RequestError where it cannot be made."""
+    """Makes the wheel in `folder`, and returns its path. Raises RequestError if that fails."""
     checkout = shipped.folder("configs").parent
     if (checkout / "pyproject.toml").is_file():
         pip(["wheel", "--no-deps", "--wheel-dir", str(folder), str(checkout)], "building hpcbrew's wheel")
@@ -23,7 +23,8 @@ def make(folder: Path) -> Path:
 
 
 def pip(arguments: list[str], doing: str, start: Sequence[str] = ("-m", "pip")) -> None:
-    """Runs pip on this machine, as Python is told to `start` it. Raises RequestError with its last words."""
+    """Runs pip on this machine; `start`: Python's arguments that start it. Raises RequestError with the end of its
+    output."""
     command = [sys.executable, "-P", *start, "--quiet", "--disable-pip-version-check", *arguments]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -32,9 +33,9 @@ def pip(arguments: list[str], doing: str, start: Sequence[str] = ("-m", "pip")) 
 
 
 def repack(distribution: metadata.Distribution, folder: Path) -> Path:
-    """The wheel that a distribution was installed from: its files without compiled ones and scripts, which the
-    installation there makes anew. A wheel is a zip of them (PyPA, binary distribution format). Raises RequestError
-    for one that was installed otherwise."""
+    """Rebuilds the wheel that a distribution was installed from: a zip of its files (PyPA, binary distribution format)
+    without compiled files and scripts, which the next installation makes anew. Raises RequestError if it was not
+    installed from a wheel."""
     files = [f for f in distribution.files or [] if ".." not in f.parts and "__pycache__" not in f.parts]
     tag = (distribution.read_text("WHEEL") or "").partition("Tag: ")[2].split("\n")[0].strip()
     if not files or not tag:
@@ -46,7 +47,7 @@ def repack(distribution: metadata.Distribution, folder: Path) -> Path:
     rows = [f"{f},{f'{f.hash.mode}={f.hash.value}' if f.hash else ''},{f.size or ''}" for f in kept]
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in kept:
-            # A fixed time: the same files make the same wheel, and a wheel that is there is not sent again.
+            # A fixed time, so that the same files make the same wheel, which is then not sent again.
             info = zipfile.ZipInfo(str(file))
             info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
             archive.writestr(info, file.read_binary())

@@ -1,7 +1,7 @@
-"""The wheels of an installation, collected on this machine for the Python of another.
+"""Collects the wheels of an installation on this machine, for a Python on another machine.
 
-The Python there says what it is, by pip's own words for it. pip here is told the platforms; that it takes markers, as
-`; python_version < "3.12"`, for this machine's whatever it is told (pypa/pip#11664), is put right around it.
+The remote Python describes itself in pip's own terms, and the local pip is told its platforms. But pip always evaluates
+markers, such as `; python_version < "3.12"`, for its own machine (pypa/pip#11664); this is patched from outside.
 """
 
 import json
@@ -16,7 +16,7 @@ from hpcbrew.setup import wheel as wheels
 
 MARK = "@target\t"
 
-# For the new environment's Python there.
+# Run by the new environment's Python there.
 ASK = f"""
 import json
 from pip._vendor.packaging import markers, tags
@@ -27,7 +27,7 @@ print({MARK!r} + json.dumps({{"environment": markers.default_environment(), "pla
 _NEEDED = {"python_full_version": re.compile(r"\d+(\.\d+)*.*"), "platform_release": None}
 _PLATFORM = schema.text(re.compile(r"\w[\w.-]*"), "a platform's tag", most=255)
 
-# For the Python here. What it changes is pip's own, so it looks whether pip heeds it.
+# Run by the Python here. It changes internals of pip, so it checks that this had an effect.
 COLLECT = """
 import json, sys
 from pip._internal.cli.main import main
@@ -36,7 +36,7 @@ environment = json.loads(sys.argv.pop(1))
 markers.default_environment = lambda: dict(environment)
 environment["platform_release"], release = "heeded", environment["platform_release"]
 if not markers.Marker("platform_release == 'heeded'").evaluate():
-    sys.exit("this pip cannot be told of another machine's markers; another version may: pip install --upgrade pip")
+    sys.exit("this pip cannot use another machine's markers; another version may: pip install --upgrade pip")
 environment["platform_release"] = release
 sys.exit(main(sys.argv[1:]))
 """
@@ -44,7 +44,7 @@ sys.exit(main(sys.argv[1:]))
 
 @dataclass(frozen=True)
 class Target:
-    """A Python elsewhere: the values of its markers (PEP 508), and its platform tags, best first."""
+    """A Python on another machine: the values of its markers (PEP 508), and its platform tags, best first."""
 
     environment: dict[str, str]
     platforms: tuple[str, ...]
@@ -54,7 +54,7 @@ def parse(answer: CommandResult) -> Target:
     """Reads what `ASK` prints; other lines are login noise. Raises TransportError."""
     said = next((line for line in answer.out.splitlines() if line.startswith(MARK)), None)
     if said is None:
-        raise TransportError(f"the new environment's pip there does not say what wheels it takes: {answer.words}")
+        raise TransportError(f"the new environment's pip there does not say which wheels it accepts: {answer.words}")
     try:
         found = schema.read_object(said.removeprefix(MARK).encode(errors="surrogateescape"))
         environment = schema.field(found, "environment", schema.table(schema.text(), schema.text()))
@@ -62,18 +62,18 @@ def parse(answer: CommandResult) -> Target:
             schema.field(environment, name, schema.text(pattern, f"a {name}"))
         return Target(environment, schema.field(found, "platforms", schema.listing(_PLATFORM)))
     except schema.Malformed as error:
-        raise TransportError(f"what the new environment's pip there says of itself cannot be read: {error}") from None
+        raise TransportError(f"the description of the new environment's pip there cannot be read: {error}") from None
 
 
 def pip(version: tuple[int, int], into: Path) -> Path:
-    """The wheel of a pip for that Python, which is good for every platform. Raises RequestError."""
+    """Downloads the wheel of a pip for that Python; it suits every platform. Raises RequestError."""
     wanted = ("--only-binary=:all:", "--python-version", f"{version[0]}.{version[1]}")
     wheels.pip(["download", "--no-deps", "--dest", str(into), *wanted, "pip"], "getting pip's own wheel")
     return next(into.glob("pip-*.whl"))
 
 
 def collect(wheel: Path, extra: str, target: Target, into: Path) -> None:
-    """Raises RequestError with pip's last words."""
+    """Downloads the engine's wheels into a folder. Raises RequestError with the end of pip's output."""
     version = re.match(r"\d+(\.\d+)*", target.environment["python_full_version"])
     assert version is not None, target
     arguments = [

@@ -48,7 +48,11 @@ def test_all_of_them_is_what_is_needed(checked: Checked, tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("ahead", "mark", "words"),
-    [(0, Mark.OK, "as this machine's"), (3600, Mark.WARN, "s ahead of this"), (-3600, Mark.WARN, "s behind this")],
+    [
+        (0, Mark.OK, "agrees with this machine's"),
+        (3600, Mark.WARN, "s ahead of this"),
+        (-3600, Mark.WARN, "s behind this"),
+    ],
     ids=["right", "ahead", "behind"],
 )
 def test_a_clock_that_is_wrong_is_told(checked: Checked, tmp_path: Path, ahead: int, mark: Mark, words: str) -> None:

@@ -21,13 +21,13 @@ def test_a_profile_that_lets_through_what_the_site_refuses_is_wrong() -> None:
     profile = site(queue="gpu", queues={"gpu": {"walltime": "168:00:00", "max_gpus": 2}})
     ((what, mark, found, remedy),) = compare(profile, GPU)
     assert (what, mark) == ("queue gpu", Mark.BAD)
-    assert found == "walltime is 48:00:00, and the profile says 168:00:00"
+    assert found == "walltime is 48:00:00, but the profile says 168:00:00"
     assert remedy == 'queues: {gpu: {walltime: "48:00:00"}} in the profile'
 
 
 def test_a_limit_that_the_profile_does_not_know_is_worth_a_warning() -> None:
     ((_, mark, found, _),) = compare(site(queue="gpu", queues={"gpu": {"max_gpus": 2}}), GPU)
-    assert (mark, found) == (Mark.WARN, "walltime is 48:00:00, and the profile says no limit")
+    assert (mark, found) == (Mark.WARN, "walltime is 48:00:00, but the profile says no limit")
 
 
 def test_a_stricter_profile_is_sound() -> None:
@@ -39,20 +39,20 @@ def test_only_the_queue_that_jobs_use_makes_the_cluster_unfit() -> None:
     profile = site(queue="gpu", queues={"gpu": {"walltime": "1:00:00", "max_gpus": 2}, "low": {}})
     marks = {row[0]: row[1] for row in compare(profile, GPU)}
     assert marks == {"queue gpu": Mark.OK, "queue low": Mark.WARN}
-    assert compare(site(queue="fast"), GPU)[0][1:3] == (Mark.BAD, "is not there")
+    assert compare(site(queue="fast"), GPU)[0][1:3] == (Mark.BAD, "does not exist")
 
 
 def test_a_closed_queue_is_named() -> None:
     closed = Queue("gpu", False, True, None, None, None, "")
     stopped = Queue("gpu", True, False, None, None, None, "")
-    assert "takes no jobs" in compare(site(queue="gpu"), closed)[0][2]
+    assert "accepts no jobs" in compare(site(queue="gpu"), closed)[0][2]
     assert "starts no jobs" in compare(site(queue="gpu"), stopped)[0][2]
 
 
 def test_without_queues_in_the_profile_those_of_the_site_are_shown() -> None:
     members = Queue("staff", True, True, None, None, None, "users root")
     assert [row[2] for row in compare(site(), GPU, members)] == [
-        "up to 48:00:00, 2 GPUs a job",
+        "up to 48:00:00, 2 GPUs per job",
         "any walltime, for users root only",
     ]
 
@@ -61,16 +61,16 @@ def test_a_queue_that_takes_jobs_from_another_only_is_no_queue_to_name() -> None
     route = Queue("ai", True, True, None, None, None, "", routes_to=("aiq1@pbs102",))
     inner = Queue("aiq1", True, True, 24 * HOUR, None, 1, "", routed=True, min_gpus=1)
     ((what, mark, found, remedy),) = compare(site(queue="aiq1"), route, inner)
-    assert (what, mark, remedy) == ("queue aiq1", Mark.BAD, "--queue ai; in the profile, that in place of aiq1")
-    assert found == "takes jobs from a routing queue only, and qsub refuses those that name it"
+    assert (what, mark, remedy) == ("queue aiq1", Mark.BAD, "--queue ai; in the profile, name that instead of aiq1")
+    assert found == "accepts jobs only from a routing queue, and qsub refuses those that name it"
     shown = [row[1:3] for row in compare(site(), route, inner)]
-    assert shown[1] == (Mark.OK, "up to 24:00:00, 1 GPU a job at least, 1 GPU a job, through queue ai only")
+    assert shown[1] == (Mark.OK, "up to 24:00:00, at least 1 GPU per job, 1 GPU per job, through queue ai only")
 
 
 def test_a_queue_without_gpus_is_what_the_profile_says_it_is() -> None:
     none = Queue("short", True, True, None, None, 0, "")
     assert compare(site(queues={"short": {"gpus": False}}), none)[0][1:3] == (Mark.OK, "any walltime, no GPUs")
-    assert compare(site(queues={"short": {}}), none)[0][2] == "max_gpus is 0, and the profile says no limit"
+    assert compare(site(queues={"short": {}}), none)[0][2] == "max_gpus is 0, but the profile says no limit"
 
 
 NODES = [
@@ -129,6 +129,6 @@ def test_a_profile_that_lets_a_job_ask_for_more_than_a_node_has_is_told() -> Non
 
 def test_the_limits_of_a_queue_in_words() -> None:
     queue = Queue("small", True, True, 1800, 1, None, "", max_cpus=2, min_walltime=60, max_queued=2)
-    assert scheduler.limits(queue) == "00:01:00 to 00:30:00, 1 node, 2 cores a job, 2 jobs of yours at once"
+    assert scheduler.limits(queue) == "00:01:00 to 00:30:00, 1 node, 2 cores per job, 2 jobs of yours at once"
     route = Queue("route", True, True, None, None, None, "", routes_to=("small", "low"))
-    assert scheduler.limits(route) == "any walltime, leads to small, low"
+    assert scheduler.limits(route) == "any walltime, routes to small, low"

@@ -62,7 +62,7 @@ def test_an_engine_that_prints_no_version_is_a_warning(tmp_path, monkeypatch) ->
     installed(tmp_path, "")
     (tmp_path / "engine" / "bin" / "caffe").write_text("#!/bin/sh\n")
     (found,) = software.engine(site(scratch=str(tmp_path)))
-    assert (found.mark, found.found.partition(",")[0]) == (Mark.WARN, "a version that it does not tell there")
+    assert (found.mark, found.found.partition(",")[0]) == (Mark.WARN, "an unknown version there")
 
 
 def test_modules_are_looked_for_in_the_folders_of_the_profile_too(tmp_path, monkeypatch) -> None:

@@ -37,7 +37,7 @@ def test_only_what_nobody_works_on_is_taken_away(tmp_path: Path, name: str, make
     folder = begun(tmp_path, name, maker)
     said = clear(tmp_path)
     assert folder.exists() is left
-    assert said == ([] if left else [f"took away {folder}, which was never finished"])
+    assert said == ([] if left else [f"removed {folder}, which was never finished"])
 
 
 def test_another_machines_is_taken_away_once_it_has_not_changed_for_a_day(tmp_path: Path) -> None:

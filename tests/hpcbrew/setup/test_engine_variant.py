@@ -26,14 +26,14 @@ def pbsnodes(login_home, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
 def test_nodes_with_gpus_get_the_engine_for_them(login_home, monkeypatch: pytest.MonkeyPatch) -> None:
     pbsnodes(login_home, monkeypatch, f"tail -n +2 {CAPTURES}/nodes_busy_a.txt")
     extra, (said,) = choose(login_home)
-    assert (extra, said) == ("cuda12", "1 of 1 nodes have GPUs: it is installed for them")
+    assert (extra, said) == ("cuda12", "1 of 1 nodes have GPUs: installing the engine for them")
 
 
 def test_nodes_without_any_get_the_engine_for_cpus(login_home, monkeypatch: pytest.MonkeyPatch) -> None:
     pbsnodes(login_home, monkeypatch, f"cat <<'END'\n{WITHOUT}END")
     extra, (said,) = choose(login_home)
     assert extra == "engine"
-    assert said.startswith("none of the 1 nodes has a GPU (pbsnodes -a): it is installed for CPUs")
+    assert said.startswith("none of the 1 nodes has a GPU (pbsnodes -a): installing the engine for CPUs")
 
 
 @pytest.mark.parametrize(("counted", "says"), [("naccelerators", "1 of 1 nodes have GPUs"), ("none", "does not count")])
@@ -51,7 +51,7 @@ def test_nodes_that_cannot_be_asked_are_as_the_profile_says(login_home, monkeypa
     pbsnodes(login_home, monkeypatch, "echo 'pbsnodes: cannot connect to server' >&2; exit 1")
     extra, (said,) = choose(login_home)
     assert extra == "cuda12"
-    assert "cannot be asked (pbsnodes -a (exit status 1): pbsnodes: cannot connect to server)" in said
+    assert "could not be queried (pbsnodes -a (exit status 1): pbsnodes: cannot connect to server)" in said
 
 
 def test_a_profile_without_gpus_is_believed(login_home) -> None:

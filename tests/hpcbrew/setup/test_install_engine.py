@@ -100,7 +100,7 @@ def test_online_and_the_second_time_it_is_found(login_home, site: Cluster) -> No
 def test_offline_the_wheels_are_collected_here_and_sent(login_home, site: Cluster) -> None:
     login_home.profile("export PIP_FIND_LINKS=/nowhere")
     said = install(login_home, site)
-    assert "the cluster reaches no package index: wheels are collected here and sent" in said
+    assert "the cluster does not reach a package index: collecting wheels here to send them" in said
     assert "sent 2 wheels" in said
     assert caffe(login_home) == "caffe of a stub\n"
 
@@ -108,7 +108,7 @@ def test_offline_the_wheels_are_collected_here_and_sent(login_home, site: Cluste
 def test_a_python_without_pip_is_sent_one(login_home, site: Cluster, tmp_path: Path) -> None:
     wheels.repack(metadata.distribution("pip"), tmp_path / "index")
     login_home.script("bin/bare", BARE)
-    assert "that Python brings no pip: sent one" in install(login_home, profile("bare"))
+    assert "that Python comes without pip: sent one" in install(login_home, profile("bare"))
     assert caffe(login_home) == "caffe of a stub\n"
     assert not list((login_home.home / "scratch" / "wheels").iterdir())
 
@@ -193,7 +193,7 @@ def test_a_folder_that_setup_did_not_make_stays(login_home, site: Cluster) -> No
     mine = login_home.home / "scratch" / "engine" / "mine"
     mine.parent.mkdir(parents=True)
     mine.write_text("kept")
-    with pytest.raises(TransportError, match="setup did not make it: move it away"):
+    with pytest.raises(TransportError, match="was not made by setup: move it away"):
         install(login_home, site)
     assert mine.read_text() == "kept"
 

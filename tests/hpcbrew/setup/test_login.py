@@ -64,7 +64,7 @@ def test_from_a_password_to_a_key(server: LoginServer) -> None:
     person = Person(server, password=PASSWORD)
     said, _ = run(server, person)
     assert person.asked == [("password", True)]
-    assert said[-1] == "it opens the door: no password from now on"
+    assert said[-1] == "the key works: no password from now on"
     public = (server.laptop / ".ssh" / "id_ed25519.pub").read_text()
     assert authorized(server) == public
     Ssh("cluster", Unattended(), server.resolve).run(["true"], PurePosixPath("/"))
@@ -90,7 +90,7 @@ def test_no_secret_is_written_down(server: LoginServer, home: Path) -> None:
 def test_a_mistyped_password_may_be_tried_again(server: LoginServer) -> None:
     said, _ = run(server, Person(server, password=["wrong", PASSWORD]))
     assert said[0] == "that was refused; 2 more tries"
-    assert said[-1].startswith("it opens the door")
+    assert said[-1].startswith("the key works")
 
 
 def test_three_wrong_passwords_end_it(server: LoginServer) -> None:
@@ -135,7 +135,7 @@ def test_where_the_site_wants_rsa_the_key_is_rsa(server: LoginServer) -> None:
 
 
 def test_a_host_key_that_is_not_the_expected_one_stops_it_before_any_password(server: LoginServer) -> None:
-    with pytest.raises(TransportError, match=r"fingerprint SHA256:\S+, and SHA256:other was given"):
+    with pytest.raises(TransportError, match=r"fingerprint SHA256:\S+, but SHA256:other was given"):
         run(server, Expected("SHA256:other", Person(server, password=PASSWORD)))
     assert server.log == []
     assert not (server.laptop / ".ssh" / "known_hosts").exists()

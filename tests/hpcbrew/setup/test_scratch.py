@@ -103,5 +103,5 @@ def test_a_row_that_is_none_is_noise(noise: str) -> None:
 
 
 def test_a_home_folder_that_is_not_told_is_an_error() -> None:
-    with pytest.raises(TransportError, match="the home folder there is not told: Welcome"):
+    with pytest.raises(TransportError, match="the home folder there could not be found: Welcome"):
         scratch.parse("Welcome\n")

@@ -22,7 +22,7 @@ def test_this_machine_needs_nothing() -> None:
     said, transport = run(profiles.load("local"))
     assert said == [
         "login: this machine: nothing to do",
-        "engine: jobs on this machine run in the Python that hpcbrew runs in: nothing to install",
+        "engine: jobs on this machine run in the same Python as hpcbrew: nothing to install",
     ]
     assert isinstance(transport, Local)
 
@@ -31,7 +31,7 @@ def test_this_machine_needs_nothing() -> None:
     ("refusal", "advice"),
     [
         (HostUnknown("login: its host key is not known", "SHA256:it", "log in once"), "--yes --fingerprint SHA256:it"),
-        (LoginRefused("login: the login was refused"), "on a terminal and without --yes: hpcbrew setup mine"),
+        (LoginRefused("login: the login was refused"), "on a terminal and without --yes, run hpcbrew setup mine"),
     ],
     ids=["host", "login"],
 )
