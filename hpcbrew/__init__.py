@@ -1,1 +1,1 @@
-"""hpcbrew: submits Caffe training jobs to PBS clusters, and to a queue on this machine. Imports no JAX."""
+"""hpcbrew: submits Caffe training jobs to PBS clusters or to a queue on this machine. It never imports JAX."""

@@ -1,4 +1,4 @@
-"""The `hpcbrew` command from its first moment on, and `python -m hpcbrew`."""
+"""The entry point of the `hpcbrew` command and of `python -m hpcbrew`."""
 
 import signal
 import sys
@@ -7,7 +7,7 @@ from engine.host import windows
 
 
 def main() -> None:
-    """Ctrl-C while the command is loaded ends it in words too."""
+    """Runs the command. Ctrl-C while its modules are still being imported also gives a message, not a traceback."""
     windows.refuse("hpcbrew")
     try:
         from hpcbrew.cli import main as command  # noqa: PLC0415
@@ -17,7 +17,7 @@ def main() -> None:
     try:
         command()
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # all is said: Ctrl-C while Python shuts down is no fault
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # all is written: ignore Ctrl-C while Python shuts down
 
 
 if __name__ == "__main__":

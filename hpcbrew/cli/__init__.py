@@ -1,4 +1,4 @@
-"""The command line: one file a command, loaded only when that command is called."""
+"""The command line: one file per command, imported only when that command is called."""
 
 import os
 import signal
@@ -16,33 +16,33 @@ from hpcbrew.cli.output import say, warn
 from hpcbrew.errors import HpcbrewError
 from hpcbrew.submit.interrupts import Interrupted
 
-# Name → what `hpcbrew --help` says of it. The module of the same name holds the command, as `command`.
+# Name → its line in `hpcbrew --help`. The module of the same name defines the command, as `command`.
 COMMANDS = {
-    "new": "Make a folder to train from: of your own pictures, or of a model that ships.",
-    "submit": "Submit a solver as a job, and follow it if you like.",
+    "new": "Create a training folder from your own pictures or from a model that ships with hpcbrew.",
+    "submit": "Submit a solver as a job, and optionally follow it.",
     "status": "Show your jobs: state, iteration, time left.",
-    "logs": "Show a job's log, or follow it while it grows.",
-    "fetch": "Bring a job's models, logs and metrics home.",
-    "resume": "Go on with a job from its last snapshot.",
+    "logs": "Show a job's log, or follow it as it grows.",
+    "fetch": "Download a job's models, logs and metrics.",
+    "resume": "Continue a job from its last snapshot.",
     "sweep": "Train with every combination of some settings, as one array job.",
-    "plot": "Draw the curves of jobs, in the terminal or as a picture.",
-    "compare": "Show the jobs of a sweep, or several jobs, side by side.",
-    "adopt": "Take up jobs that were submitted from another machine.",
+    "plot": "Plot training curves, in the terminal or as a picture.",
+    "compare": "Show several jobs, or the jobs of a sweep, side by side.",
+    "adopt": "Take over jobs that were submitted from another machine.",
     "open": "Open a shell in a job's run folder.",
-    "hold": "Keep jobs that wait from being started.",
-    "release": "Let held jobs go.",
+    "hold": "Keep queued jobs from starting.",
+    "release": "Release held jobs.",
     "cancel": "Cancel jobs.",
-    "rm": "Take jobs that have ended away, with their run folders.",
-    "clean": "Take away old jobs, and data that no job needs.",
-    "setup": "Make a cluster ready: a login without a password, scratch, the engine.",
-    "data": "Look into databases of pictures.",
+    "rm": "Remove jobs that have ended, and their run folders.",
+    "clean": "Remove old jobs, or data that no job needs.",
+    "setup": "Prepare a cluster: login without a password, scratch folder, engine.",
+    "data": "Inspect databases of pictures.",
     "cluster": "List, show, add and check clusters.",
-    "config": "Set the cluster, project, walltime … to use when none is given.",
-    "completion": "Print a script that completes commands and job names in your shell.",
+    "config": "Set defaults: the cluster, and for each cluster the project, walltime and so on.",
+    "completion": "Print a script that makes your shell complete commands and job names.",
 }
 
 SENDING = {"submit", "resume", "sweep"}
-"""Commands that say what came of the job where they are interrupted once it is on its way."""
+"""Commands which, when interrupted, say whether a job was submitted."""
 
 EPILOG = """\b
 Examples:
@@ -53,18 +53,18 @@ Examples:
 
 \b
 Exit status:
-  0    all went well
-  1    something unexpected; the message says what
+  0    success
+  1    unexpected error; the message says what happened
   2    bad input: nothing was submitted, nothing is left behind
   130  interrupted by Ctrl-C
 
-submit --follow ends as the job does: with its own exit status, 124 out of
-walltime, 143 cancelled, 1 lost or never ran.
+submit --follow exits as the job did: with the job's own exit status, or with
+124 (out of walltime), 143 (cancelled) or 1 (lost or never ran).
 """
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command's module when the command is used, and not to list it."""
+    """A group that imports a command's module only when the command is used, not to list it."""
 
     context_class = Context
 
@@ -83,11 +83,11 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            raise BrokenPipeError from None  # click would end with 1 for one that has the system's number
+            raise BrokenPipeError from None  # with the system's errno on it, click would exit with 1
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         commands = [CompletionItem(name, help=help) for name, help in COMMANDS.items() if name.startswith(incomplete)]
-        return commands + click.Command.shell_complete(self, ctx, incomplete)  # a group's own would load every command
+        return commands + click.Command.shell_complete(self, ctx, incomplete)  # click's own imports every command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -101,7 +101,7 @@ def group() -> None:
 
 
 def main() -> None:
-    """The `hpcbrew` command. Errors of this project and of the engine's reading of nets end it with one message."""
+    """Runs the `hpcbrew` command. Errors of this project, and the engine's on reading nets, end it with one message."""
     color = False if os.environ.get("NO_COLOR") else None
     try:
         standard_streams.open_missing()
@@ -116,7 +116,7 @@ def main() -> None:
         warn(f"error: {in_words(error)}")
         status = error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever presses it again need not wait
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C ends it at once
         if not isinstance(error.__cause__ or error, Interrupted):
             say("hpcbrew: interrupted" + (": nothing was submitted" if SENDING & set(sys.argv[1:2]) else ""), err=True)
         status = 130
@@ -124,10 +124,10 @@ def main() -> None:
         warn(f"error: {error}")
         status = getattr(error, "status", 2)
     except RecursionError:
-        warn("error: what was given is nested too deep")
+        warn("error: the input is nested too deeply")
         status = 2
     except BrokenPipeError:
-        standard_streams.drop_output()  # its reader has gone, as `head` does
+        standard_streams.drop_output()  # the reader has gone, as `head` does
         status = 141
     except OSError as error:
         warn(f"error: {standard_streams.refused(error)}")

@@ -15,13 +15,14 @@ from hpcbrew.units import count
 
 @click.command()
 @cluster_option
-@click.option("--since", callback=past_time, default=None, metavar="TIME", help="Jobs submitted since: 30d, or a date.")
-@click.option("--dry-run", is_flag=True, help="Show the jobs; take up none.")
+@click.option("--since", callback=past_time, default=None, metavar="TIME", help="Only jobs since then: 30d, or a date.")
+@click.option("--dry-run", is_flag=True, help="Show the jobs without adopting them.")
 @json_option
 def command(cluster: str, since: float | None, dry_run: bool, as_json: bool) -> None:
-    """Take up the jobs on a cluster that were submitted from another machine.
+    """Take over your jobs on a cluster that were submitted from another machine.
 
-    Each run folder there says what its job is. From then on status, logs, fetch, cancel and resume work here too.
+    Each run folder on the cluster describes its job. Once adopted, a job can be used here with status, logs, fetch,
+    cancel and resume.
 
     \b
     Examples:
@@ -45,4 +46,4 @@ def command(cluster: str, since: float | None, dry_run: bool, as_json: bool) -> 
         again = " of that time" if since else ""
         tell(f"{cluster} has no jobs of yours{again} that are not known here already")
     elif dry_run:
-        tell(f"{count(len(found), 'job')} would be taken up; nothing was")
+        tell(f"{count(len(found), 'job')} would be adopted; none was, since this is a dry run")

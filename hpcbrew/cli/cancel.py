@@ -15,8 +15,8 @@ from hpcbrew.track import control
 def command(jobs: tuple[str, ...], as_json: bool) -> None:
     """Cancel jobs, named by id, name or token. A name stands for the newest job of that name.
 
-    PBS first asks the job to end (SIGTERM) and kills it some seconds later. That is waited for a little; of a job that
-    is still ending `hpcbrew status` shows when it has ended.
+    PBS first asks a job to end (SIGTERM) and kills it some seconds later. The command waits briefly for that; if a job
+    is still ending then, `hpcbrew status` shows when it has ended.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""What `cancel`, `hold` and `release` have in common: several jobs, one outcome each."""
+"""What `cancel`, `hold` and `release` share: several jobs, one outcome each."""
 
 from collections.abc import Callable
 
@@ -12,9 +12,10 @@ Change = Callable[[JobRecord, Ledger, Sites], str]
 
 
 def change(jobs: tuple[str, ...], action: Change, *, as_json: bool) -> None:
-    """Does `action` to each job, and says what came of it. One that fails holds up no other; the exit status is 2.
+    """Applies `action` to each job and prints the outcome. If it fails for a job, the others still follow, and the exit
+    status is 2.
 
-    However many there are, each cluster is logged in to once.
+    Logs in to each cluster only once, however many jobs there are.
     """
     ledger, sites = Ledger(), Sites()
     troubles = 0

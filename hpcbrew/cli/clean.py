@@ -22,18 +22,18 @@ from hpcbrew.units import count
     default="30d",
     show_default=True,
     metavar="TIME",
-    help="Jobs submitted before that time.",
+    help="Remove jobs submitted before that time.",
 )
-@click.option("--data", is_flag=True, help="Take the data that no job needs, and no jobs.")
+@click.option("--data", is_flag=True, help="Remove data that no job needs, instead of jobs.")
 @removing.dry_run_option
 @removing.yes_option
 @json_option
 def command(cluster: str, before: float, data: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
-    """Take away old jobs that have ended, or with --data what was sent to the cluster and no job there needs.
+    """Remove old jobs that have ended, or with --data the uploaded data that no job on the cluster needs.
 
-    What would be taken is shown with its size first, and it is asked. TIME is an age, as 30d or 12h, or a date. Data
-    count as needed while a run folder on the cluster names them, of jobs from other machines too, and for a day after
-    they were sent. Submit nothing to the cluster meanwhile.
+    You first see what would be removed, with its size, and are asked to confirm. TIME is an age like 30d or 12h, or a
+    date. Data count as needed while any run folder on the cluster names them, including those of jobs from other
+    machines, and for a day after they were sent. Submit nothing to the cluster in the meantime.
 
     \b
     Examples:
@@ -46,7 +46,7 @@ def command(cluster: str, before: float, data: bool, dry_run: bool, yes: bool, a
         removing.take_away(*removing.removable(old, ledger), ledger, yes=yes, dry_run=dry_run, as_json=as_json)
         if not old and not as_json:
             when = time.strftime("%F %R", time.localtime(before))
-            tell(f"{cluster}: no job that has ended was submitted before {when}")
+            tell(f"{cluster}: there are no ended jobs submitted before {when}")
         return
     site = refresh.reach(profile.address)
     unused = unused_data.find(profile, site, ledger)
@@ -56,10 +56,10 @@ def command(cluster: str, before: float, data: bool, dry_run: bool, yes: bool, a
             say(f"{short_size(size):>10}  {unused.folder / name}")
         tell(f"{cluster}: {count(len(unused.sizes), 'item')} of data that no job needs, {total}")
     if unused.sizes and not dry_run:
-        removing.confirm(f"Take {count(len(unused.sizes), 'item')} away, {total}?", yes=yes)
+        removing.confirm(f"Remove {count(len(unused.sizes), 'item')}, {total}?", yes=yes)
         unused_data.remove(unused, site)
     if as_json:
         rows = [{"path": str(unused.folder / name), "size": size} for name, size in unused.sizes.items()]
         say_json({"removed": not dry_run, "data": rows}, indent=2)
     elif unused.sizes:
-        tell(f"Nothing was taken away; it would be {total}" if dry_run else f"Taken away: {total}")
+        tell(f"Nothing was removed; it would be {total}" if dry_run else f"Removed: {total}")

@@ -16,7 +16,7 @@ from hpcbrew.errors import ProfileError
 
 @click.group(cls=help_text.Group)
 def command() -> None:
-    """List clusters, show their profiles, add one of your own, check whether one is fit for jobs.
+    """List clusters, show their profiles, add your own, and check whether one can run jobs.
 
     \b
     Examples:
@@ -30,7 +30,7 @@ def command() -> None:
 @command.command("list")
 @json_option
 def list_clusters(as_json: bool) -> None:
-    """List the clusters that have a profile: your own, and those that ship with hpcbrew."""
+    """List the clusters that have a profile: your own and those that ship with hpcbrew."""
     rows = []
     for name, path in profile_files.available().items():
         try:
@@ -49,7 +49,7 @@ def list_clusters(as_json: bool) -> None:
 @click.argument("name", shell_complete=complete_cluster)
 @json_option
 def show(name: str, as_json: bool) -> None:
-    """Show a cluster's profile as hpcbrew reads it, with what it extends merged in."""
+    """Show a cluster's profile as hpcbrew reads it, merged with the profile that it extends."""
     profiles.load(name)
     values = profiles.values(name)
     if as_json:
@@ -61,23 +61,31 @@ def show(name: str, as_json: bool) -> None:
 
 @command.command()
 @click.argument("name")
-@click.option("--host", help="What ssh takes: an alias of your ssh configuration, or [USER@]HOST.")
-@click.option("--scratch", metavar="PATTERN", help="The folder for jobs and data there, as ~/scratch or $SCRATCH.")
-@click.option("--scheduler", type=click.Choice(list(profile_writer.BASES)), default="pbs", show_default=True)
-@click.option("--extends", metavar="CLUSTER", shell_complete=complete_cluster, help="Take the rest from this profile.")
+@click.option("--host", help="Anything ssh accepts: an alias from your ssh configuration, or [USER@]HOST.")
+@click.option("--scratch", metavar="PATTERN", help="Its folder for jobs and data, such as ~/scratch or $SCRATCH.")
+@click.option(
+    "--scheduler",
+    type=click.Choice(list(profile_writer.BASES)),
+    default="pbs",
+    show_default=True,
+    help="What runs jobs: PBS, or the queue of hpcbrew on this machine.",
+)
+@click.option(
+    "--extends", metavar="CLUSTER", shell_complete=complete_cluster, help="Take everything else from this profile."
+)
 @click.option(
     "--transport",
     type=click.Choice(["ssh", "openssh", "local"]),
-    help="How to reach it: openssh is the system's ssh program, local is for a login node that hpcbrew itself runs on.",
+    help="How to reach it: openssh uses the system's ssh program; local is for running hpcbrew on the login node.",
 )
-@click.option("--queue", help="The queue of jobs that name none.")
-@click.option("--project", help="The project (account) of jobs that name none.")
-@click.option("--force", is_flag=True, help="Write over a profile of that name.")
-@click.option("-y", "--yes", is_flag=True, help="Ask nothing.")
+@click.option("--queue", help="Default queue for jobs.")
+@click.option("--project", help="Default project (account) for jobs.")
+@click.option("--force", is_flag=True, help="Overwrite an existing profile of that name.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask questions.")
 def add(name: str, scheduler: str, extends: str | None, force: bool, yes: bool, **given: str | None) -> None:
-    """Write a profile NAME to your own folder, once it has been checked.
+    """Write a profile NAME to your own profile folder, after checking it.
 
-    On a terminal what is missing is asked for.
+    On a terminal, you are asked for what is missing.
 
     \b
     Examples:
@@ -90,24 +98,24 @@ def add(name: str, scheduler: str, extends: str | None, force: bool, yes: bool, 
         given |= _ask(name, scheduler, given)
     values = profile_writer.compose(name, scheduler, extends, given)
     needs_host = given["transport"] != "local" and values["extends"] == profile_writer.BASES["pbs"]
-    if needs_host and not given["host"]:  # the base's own host is but an example
+    if needs_host and not given["host"]:  # the host in the base profile is only an example
         raise ProfileError(
-            f"{name}: host: missing; name the login node: --host HOST (an alias of your ssh config will do)"
+            f"{name}: host: missing; name the login node: --host HOST (an alias from your ssh config will do)"
         )
     path = profile_writer.write(name, values, force=force)
     tell(f"Wrote {path}")
     for queue in values.get("queues", {}):
-        tell(f"{values['extends']} lists no queue {queue!r}: it was added, without limits; they may be put there")
+        tell(f"{values['extends']} lists no queue {queue!r}: added it without limits; you may put them into the file")
     tell(f"Next: hpcbrew setup {name}, hpcbrew cluster check {name}, hpcbrew config set cluster {name}")
 
 
 def _ask(name: str, scheduler: str, given: dict[str, str | None]) -> dict[str, str]:
-    """What was not given and must be: where the cluster is, and its scratch folder."""
+    """Asks for required values that were not given: the cluster's login node and its scratch folder."""
     asked: dict[str, str] = {}
     if scheduler == "local":
         return asked
     if not given["host"] and given["transport"] != "local":
-        asked["host"] = click.prompt(f"Login node of {name} (an alias of your ssh config, or USER@HOST)", err=True)
+        asked["host"] = click.prompt(f"Login node of {name} (an alias from your ssh config, or USER@HOST)", err=True)
     if not given["scratch"]:
         asked["scratch"] = click.prompt("Scratch folder there", default="~/scratch", err=True)
     return asked
@@ -120,10 +128,11 @@ COLOURS = {"✓": "green", "!": "yellow", "✗": "red"}
 @click.argument("name", required=False, shell_complete=complete_cluster)
 @json_option
 def check_cluster(name: str | None, as_json: bool) -> None:
-    """Check whether cluster NAME is fit for jobs, and say what to do where it is not.
+    """Check whether cluster NAME can run jobs, and say what to do about each problem.
 
-    Connection, login shells, clock, scheduler, queues and their limits, project, GPUs, modules, room, Python, engine.
-    Without NAME: the cluster of `hpcbrew config set cluster`. The exit status is 1 where something is ✗.
+    Checks connection, login shells, clock, scheduler, queues and their limits, project, GPUs, modules, disk space,
+    Python and the engine. NAME defaults to the cluster of `hpcbrew config set cluster`. The exit status is 1 if
+    anything is marked ✗.
 
     \b
     Examples:

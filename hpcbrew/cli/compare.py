@@ -16,13 +16,13 @@ from hpcbrew.track.ledger import Ledger
 
 @click.command()
 @click.argument("jobs", nargs=-1, required=True, metavar="JOB...", shell_complete=complete_job)
-@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw the losses: a .png, .svg or .pdf.")
+@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Plot the losses: a .png, .svg or .pdf.")
 @json_option
 def command(jobs: tuple[str, ...], plot: Path | None, as_json: bool) -> None:
-    """Show the points of a sweep side by side, or several jobs: what differs in their settings, state, loss, and the
-    best and the last value of each output of their tests, with its iteration.
+    """Show several jobs, or the points of a sweep, side by side: the settings that differ, the state, the loss, and for
+    each test output the best and the last value with its iteration.
 
-    May be used while they train. --plot draws what hpcbrew plot does; that needs matplotlib: pip install matplotlib.
+    Jobs may still be training. --plot draws the same as hpcbrew plot, and needs matplotlib: pip install matplotlib.
 
     \b
     Examples:
@@ -42,7 +42,7 @@ def command(jobs: tuple[str, ...], plot: Path | None, as_json: bool) -> None:
 
 
 def table(rows: list[Row]) -> None:
-    """A line a job; its settings have columns of their own."""
+    """Prints one line per job, with a column for each setting."""
     settings = list(dict.fromkeys(key for row in rows for key in row.settings))
     outputs = list(dict.fromkeys(key for row in rows for key in (*row.best, *row.outputs)))
     shown = [part for name in outputs for part in (f"BEST {name.upper()}", f"LAST {name.upper()}")]

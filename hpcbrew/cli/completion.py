@@ -17,7 +17,7 @@ OLDEST = (4, 4)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
-    """Print a script that completes commands, clusters and job names in your shell.
+    """Print a script that makes your shell complete commands, clusters and job names.
 
     \b
     Examples:

@@ -12,23 +12,22 @@ from hpcbrew.errors import RequestError
 from hpcbrew.job import WORD, WORDS
 
 READ = {"walltime": units.asked_time, "mem": units.asked_size}
-"""What must be a time or a size."""
+"""Keys whose values are times or sizes, with their parsers."""
 
 key_argument = click.argument("key", type=click.Choice([*KEYS, *OF_CLUSTER]), metavar="KEY")
 of_option = click.option(
-    "--cluster", "name", shell_complete=complete_cluster, help="The cluster that it is for. Without it: the one in use."
+    "--cluster", "name", shell_complete=complete_cluster, help="The cluster to set it for. Default: the current one."
 )
 
 
 def complete_value(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Clusters, for the one key whose values can be listed."""
-
+    """Returns the clusters for the key `cluster`, the only one whose values can be listed."""
     return complete_cluster(ctx, parameter, incomplete) if ctx.params.get("key") == CLUSTER else []
 
 
 @click.group(cls=help_text.Group)
 def command() -> None:
-    """Set what commands use when an option is not given: the cluster, and for each cluster project, queue, walltime …
+    """Set defaults for options: the cluster, and for each cluster the project, queue, walltime and so on.
 
     \b
     Examples:
@@ -49,19 +48,20 @@ def set_value(key: str, value: str, name: str | None) -> None:
 
     \b
     Keys:
-      cluster   the cluster that commands use when --cluster is not given
+      cluster   the cluster for commands without --cluster
 
-    Keys of one cluster (--cluster; without it: the one in use), each for the option of its name when that is not given:
+    These keys are set for one cluster (--cluster; default: the current one). Each is the default of the option of the
+    same name:
 
     \b
-      project   the project that pays
+      project   the project to charge
       queue     the queue of new jobs
       walltime  the walltime of new jobs
-      mem       the memory of each node of new jobs
-      gpu-type  the kind of GPU of jobs that ask for GPUs
-      mail      where PBS writes when a job ends
+      mem       the memory per node of new jobs
+      gpu-type  the GPU model for jobs that request GPUs
+      mail      the address to which PBS sends mail when a job ends
     """
-    from hpcbrew.clusters import profiles  # noqa: PLC0415 - slow to import, and not needed by the other commands here
+    from hpcbrew.clusters import profiles  # noqa: PLC0415 - slow to import, and only this command needs it
 
     if key == CLUSTER:
         profiles.load(value)
@@ -86,7 +86,7 @@ def set_value(key: str, value: str, name: str | None) -> None:
 @key_argument
 @of_option
 def unset(key: str, name: str | None) -> None:
-    """Take a setting back."""
+    """Remove a setting."""
     if key == CLUSTER:
         was_set = user_settings.put_default(None)
     else:

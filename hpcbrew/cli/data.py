@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from engine.tools.survey import Survey
 
 SAMPLES, LABELS, SHAPES, BROKEN = 64, 40, 5, 1000
-"""Pictures on a sheet; labels that get a line each; sizes that do; broken records that are named."""
+"""Pictures on a sheet; the most labels, and the most sizes, that get a line each; the most broken records named."""
 
 
 @click.group(cls=help_text.Group)
 def command() -> None:
-    """Look into databases of pictures (LMDB, LevelDB), before they are trained with.
+    """Inspect databases of pictures (LMDB, LevelDB) before training with them.
 
     \b
     Examples:
@@ -34,11 +34,11 @@ def command() -> None:
 @command.command()
 @click.argument("database", type=click.Path(path_type=Path))
 @click.option(
-    "--sheet", type=click.Path(path_type=Path, dir_okay=False), help=f"Draw the first {SAMPLES} pictures: a .png."
+    "--sheet", type=click.Path(path_type=Path, dir_okay=False), help=f"Draw the first {SAMPLES} pictures into a .png."
 )
 @json_option
 def info(database: Path, sheet: Path | None, as_json: bool) -> None:
-    """Show how many records a database has, of what sizes, with which labels, and their mean."""
+    """Show the number of records in a database, their sizes, their labels and the mean."""
     found = _survey(database, samples=SAMPLES if sheet else 0)
     if sheet is not None:
         _draw(sheet, found)
@@ -55,7 +55,7 @@ def info(database: Path, sheet: Path | None, as_json: bool) -> None:
 @click.argument("database", type=click.Path(path_type=Path))
 @json_option
 def check(database: Path, as_json: bool) -> int:
-    """Read and decode every record of a database, and name those that are broken. Exit status 2 where there are any."""
+    """Read and decode every record of a database, and name the broken ones. The exit status is 2 if there are any."""
     named: list[dict[str, str]] = []
 
     def name(key: str, reason: str) -> None:
@@ -81,7 +81,9 @@ def _survey(path: Path, samples: int = 0, broken: Callable[[str, str], None] = l
         from engine.data import backends  # noqa: PLC0415 - needs the engine's packages, which a laptop may lack
         from engine.tools import survey  # noqa: PLC0415
     except ImportError as error:
-        raise RequestError(f"{error.name} is missing, which reads databases: pip install 'hpcbrew[engine]'") from None
+        raise RequestError(
+            f"reading databases needs {error.name}, which is missing: pip install 'hpcbrew[engine]'"
+        ) from None
     database = backends.opened(path)
     try:
         return survey.survey(database, samples, broken)
@@ -93,9 +95,9 @@ def _draw(path: Path, found: "Survey") -> None:
     from engine.data import contact_sheet  # noqa: PLC0415
 
     if path.suffix.lower() != ".png":
-        raise RequestError(f"--sheet {path}: a picture in PNG is written: call it {path.with_suffix('.png')}")
+        raise RequestError(f"--sheet {path}: only PNG can be written: name it {path.with_suffix('.png')}")
     if not found.samples:
-        raise RequestError(f"--sheet {path}: there is no record that can be shown.")
+        raise RequestError(f"--sheet {path}: the database has no record that can be shown")
     shown = contact_sheet.contact_sheet(
         [s.pixels for s in found.samples], [" ".join(map(str, s.labels)) for s in found.samples]
     )
@@ -117,7 +119,7 @@ def _values(path: Path, found: "Survey") -> dict[str, Any]:
 
 
 def _lines(found: "Survey") -> Iterator[tuple[str, str]]:
-    """What `info` says: a name and a text a line."""
+    """Yields the lines of `info`, each as a name and a text."""
     yield "records", f"{found.records:,}, {short_size(found.size)}"
     if found.broken:
         yield "broken", f"{found.broken:,}; `hpcbrew data check` names them"

@@ -17,14 +17,15 @@ from hpcbrew.transfer import download as fetching
 @click.command()
 @job_argument()
 @click.option(
-    "--into", type=click.Path(path_type=Path, file_okay=False), help="The folder. Without it: the job's name."
+    "--into", type=click.Path(path_type=Path, file_okay=False), help="The folder to write to. Default: the job's name."
 )
 @json_option
 def command(job: str, into: Path | None, as_json: bool) -> None:
-    """Bring the results of a JOB home: models, snapshots, logs, metrics, and the definitions that it ran with.
+    """Download the results of a JOB: models, snapshots, logs, metrics, and the definitions that it ran with.
 
-    May be run while the job trains, and again: what has come already is not fetched again, and what broke off goes on.
-    A folder takes the results of one job: files of yours, or of another job, are never overwritten.
+    May be run while the job trains, and repeated: files that are already here are not fetched again, and interrupted
+    downloads continue. A folder takes the results of one job: your own files, and those of other jobs, are never
+    overwritten.
 
     \b
     Examples:

@@ -11,7 +11,7 @@ from hpcbrew.track import control
 @click.argument("jobs", nargs=-1, required=True, metavar="JOB...", shell_complete=complete_job)
 @json_option
 def command(jobs: tuple[str, ...], as_json: bool) -> None:
-    """Hold jobs that wait in the queue: they are not started before `hpcbrew release`.
+    """Hold queued jobs: they do not start until `hpcbrew release`.
 
     \b
     Examples:

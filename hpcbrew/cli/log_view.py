@@ -1,4 +1,4 @@
-"""How a job's log is shown while it grows: as it is, or an object a line."""
+"""Shows a job's log as it grows: as it is, or as one JSON object per line."""
 
 import json
 import time
@@ -16,15 +16,15 @@ from hpcbrew.track.log_tail import BACK, Lines, LogTail
 from hpcbrew.track.refresh import Site, TrackedJob
 
 LOOK = 1.2
-"""Seconds between two looks at a log that is followed, such that a line is shown within 1.5 s. Over one session they
-cost a cluster less than a login shell every few seconds."""
+"""Seconds between two reads of a followed log, so that a line is shown within 1.5 s. Made over one session, these reads
+cost a cluster less than a new login shell every few seconds would."""
 
 
 def show(
     site: Site, path: PurePosixPath, out: IO[bytes], *, lines: int | None, record: JobRecord | None = None
 ) -> bool:
-    """Writes what a log holds up to now, or its last `lines`; with `record`, as one object, the job's. Whether there is
-    such a log."""
+    """Writes what a log holds so far, or its last `lines`; with `record`, as part of one JSON object, the job's.
+    Returns whether the log exists."""
     reader = site.transport.reader()
     try:
         log = LogTail(reader, path)
@@ -41,9 +41,9 @@ def show(
 
 
 def skip(log: LogTail, lines: int) -> None:
-    """Leaves out all but the last `lines`."""
+    """Skips all but the last `lines`."""
     if not log.skip_to_last(lines):
-        warn(f"the last {lines} lines are longer than {BACK // 2**20} MiB: the log is shown from there on")
+        warn(f"the last {lines} lines are longer than {BACK // 2**20} MiB: only the last {BACK // 2**20} MiB are shown")
 
 
 def follow(
@@ -56,9 +56,10 @@ def follow(
     lines: int | None = None,
     as_json: bool = False,
 ) -> int:
-    """Writes what the log holds, or its last `lines`, and what it grows by. Returns the job's exit status.
+    """Writes what the log holds, or its last `lines`, and then what is appended. Returns the job's exit status.
 
-    As JSON, each line is an object as it comes, and the last is the job. Ctrl-C leaves the job to itself: 130.
+    As JSON, each line becomes an object as it arrives, and the last object is the job. Ctrl-C detaches from the job,
+    which goes on, and returns 130.
     """
     followed = _Followed(record, site, path, _Objects(out) if as_json else _Bytes(out))
     told: set[object] = set()
@@ -89,7 +90,7 @@ def follow(
 
 
 class _Followed:
-    """A log that is shown as it grows, between two looks at its job."""
+    """A log that is shown as it grows, between two queries of its job's state."""
 
     def __init__(self, record: JobRecord, site: Site, path: PurePosixPath, shown: "_Bytes") -> None:
         self.reader, self.shown = site.transport.reader(), shown
@@ -102,8 +103,8 @@ class _Followed:
             self.shown.write(piece)
 
     def rest(self, seconds: float, step: float) -> None:
-        """Shows what is new again and again, as `follow.Rest`. The session is let go at the end: some servers let one
-        in at a time."""
+        """A `follow.Rest` that keeps showing what is new. It closes the session at the end, since some servers allow
+        only one at a time."""
         begun = looked = time.monotonic()
         while (left := begun + seconds - time.monotonic()) > 0:
             wait(min(LOOK, step, left))
@@ -120,20 +121,20 @@ class _Followed:
         except TransportError as error:
             if error.retryable:
                 raise
-            return False  # it is no file: the scheduler is asked in its turn
+            return False  # not a regular file: the scheduler is asked when its turn comes
 
 
 def missing(record: JobRecord, path: PurePosixPath) -> str:
-    """What to say of a log that is not there."""
+    """Returns the message for a log that does not exist."""
     status = record.status
     if record.is_array:
-        return f"{record.name} is an array of jobs, each with its own log, as hpcbrew logs '{record.name}[1]'"
+        return f"{record.name} is an array of jobs, each with its own log: try hpcbrew logs '{record.name}[1]'"
     yet, reason = "" if status.state.final else " yet", f" ({status.reason})" if status.reason else ""
     return f"{record.name} has written no {path.name}{yet}; it is {status.state}{reason}"
 
 
 class _Bytes:
-    """The log as it is."""
+    """Writes the log as it is."""
 
     def __init__(self, out: IO[bytes]) -> None:
         self.out = out
@@ -146,7 +147,8 @@ class _Bytes:
 
 
 class _Objects(_Bytes):
-    """An object a line. A line that is not whole yet, which may end within a character, waits for its end."""
+    """Writes one object per line. An incomplete line, which may end in the middle of a character, is held back until it
+    is complete."""
 
     def __init__(self, out: IO[bytes]) -> None:
         super().__init__(out)
@@ -164,13 +166,13 @@ class _Objects(_Bytes):
 
 
 def _object(line: bytes, *, whole: bool = True) -> bytes:
-    """`cut`: of a line that is too long to be kept, a part, and the next object goes on with it."""
+    """`cut` marks a part of a line that is too long to be held; the next object continues the line."""
     cut = {} if whole else {"cut": True}
     return json.dumps({"line": line.decode(errors="replace"), **cut}).encode() + b"\n"
 
 
 class _Object(_Bytes):
-    """The job, with the lines as a list: written as they come."""
+    """Writes the job as one object with its lines as a list, each as it arrives."""
 
     def __init__(self, out: IO[bytes], record: JobRecord, path: PurePosixPath) -> None:
         super().__init__(out)

@@ -13,16 +13,16 @@ from hpcbrew.track.ledger import Ledger
 
 @click.command()
 @job_argument()
-@click.option("-f", "--follow", is_flag=True, help="Go on until the job ends, and end with its exit status.")
-@click.option("-n", "--lines", type=click.IntRange(min=0), help="Show the last N lines only.", metavar="N")
-@click.option("--err", is_flag=True, help="Show what the scheduler itself had to say (scheduler.log).")
-@click.option("--rank", type=click.IntRange(min=0), metavar="K", help="The log of node K; node 0 has the job's own.")
+@click.option("-f", "--follow", is_flag=True, help="Follow the log until the job ends; exit with its status.")
+@click.option("-n", "--lines", type=click.IntRange(min=0), help="Show only the last N lines.", metavar="N")
+@click.option("--err", is_flag=True, help="Show the scheduler's own output (scheduler.log).")
+@click.option("--rank", type=click.IntRange(min=0), metavar="K", help="Show the log of node K (0: the job's own log).")
 @json_option
 def command(job: str, follow: bool, lines: int | None, err: bool, rank: int | None, as_json: bool) -> None:
     """Show the log of a JOB, named by id, name or token.
 
-    With -f it goes on through dropped connections, until the job ends, and ends with the job's exit status. With --json
-    besides, it prints an object for each line as it comes, {"line": …}, and at the end the job as status --json does.
+    With -f, follow the log until the job ends, through dropped connections, and exit with the job's status. With -f and
+    --json, print an object {"line": …} for each line as it arrives, and at the end the job as status --json does.
 
     \b
     Examples:

@@ -15,16 +15,16 @@ from hpcbrew.errors import HpcbrewError
 from hpcbrew.start import folder
 
 SHOWN = 5
-"""Files that are left out and told of one by one."""
+"""The most left-out files that are named one by one."""
 
 
 def complete_source(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Folders and files, and the models that ship."""
+    """Completes folders and files, and the models that ship with hpcbrew."""
     return [CompletionItem(incomplete, "file"), *map(CompletionItem, shipped.models())]
 
 
 class _Command(click.Command):
-    """Its help names the models, which lie in a folder."""
+    """Adds the names of the models to the help; they are looked up in a folder, and only when help is shown."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_paragraph()
@@ -34,15 +34,16 @@ class _Command(click.Command):
 @click.command(cls=_Command)
 @click.argument("source", metavar="FOLDER|LIST|MODEL", shell_complete=complete_source)
 @click.argument("target", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
-@click.option("--side", type=click.IntRange(16, 512), metavar="N", help="Stretch pictures to N×N. Without it: as fits.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the drawing of lots.")
+@click.option("--side", type=click.IntRange(16, 512), metavar="N", help="Stretch pictures to N×N. Default: as fits.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random split.")
 def command(source: str, target: Path | None, side: int | None, seed: int) -> None:
-    """Make a folder to train from: of your own pictures, or a copy of a model that ships with hpcbrew.
+    """Create a folder to train from: for your own pictures, or a copy of a model that ships with hpcbrew.
 
-    FOLDER holds a sub-folder of pictures for each class; a LIST has a picture a line, NAME LABEL. Lists for training,
-    validation and test are drawn by lot, the same for the same seed, with a solver and a small net that suits the size
-    and number of the pictures. The pictures stay where they are. DIR is the folder to make: without it, FOLDER-net.
-    A MODEL's name means that model even beside a folder of the same name: ./lenet means the folder.
+    FOLDER has a sub-folder of pictures for each class; LIST is a file with one picture per line, NAME LABEL. The new
+    folder DIR (default: FOLDER-net) gets lists for training, validation and test, split at random but reproducibly for
+    the same seed, a solver, and a small net that suits the size and number of the pictures. The pictures stay where
+    they are. The name of a MODEL means that model even if there is a folder of the same name: write ./lenet for the
+    folder.
 
     \b
     Examples:
@@ -96,7 +97,7 @@ def _of_model(name: str, target: Path) -> list[str]:
     if (recipe := target / "run").exists():
         return [
             *lines,
-            f"Next, which makes its data, trains and measures ({target / 'README.md'}):",
+            f"Next, prepare its data, train and evaluate ({target / 'README.md'}):",
             f"  {shlex.quote(str(recipe))}",
         ]
     for solver in solvers[:1]:

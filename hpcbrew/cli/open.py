@@ -18,8 +18,8 @@ from hpcbrew.transports.login_shell import quoted
 def command(job: str) -> None:
     """Open a shell in the run folder of a JOB: on this machine, or on the cluster's login node.
 
-    It is the OpenSSH client that connects, with your own configuration; but your agent is not forwarded. The shell's
-    exit status is returned.
+    The OpenSSH client connects, with your own configuration, except that your agent is not forwarded. The exit status
+    is the shell's.
 
     \b
     Examples:
@@ -38,9 +38,9 @@ def command(job: str) -> None:
 
 
 def shell(record: JobRecord) -> list[str]:
-    """The command that gives a shell in the job's run folder; on this machine it is to be run from there."""
+    """Returns the command for a shell in the job's run folder; a job of this machine needs it to be run from there."""
     if record.address.host is None:
         return [os.environ.get("SHELL") or "/bin/sh"]
     script = f'cd -- {shlex.quote(str(record.run_folder))} && exec "${{SHELL:-/bin/sh}}" -l'
-    own = ("-a", "-o", "RemoteCommand=none")  # whoever runs the cluster could use the agent's keys meanwhile
+    own = ("-a", "-o", "RemoteCommand=none")  # the cluster's administrators could use the agent's keys
     return ["ssh", "-t", *own, *ssh_config.arguments(record.address.host), f"exec sh -c {quoted(script)}"]

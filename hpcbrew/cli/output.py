@@ -1,4 +1,4 @@
-"""All that the commands print goes through here: text from outside must not reach a terminal as it is."""
+"""All output of the commands goes through here: text from outside must not reach a terminal unfiltered."""
 
 import codecs
 import contextlib
@@ -15,17 +15,17 @@ from engine import terminal_text
 from engine.help_text import broken
 from engine.printable import printable
 
-DETACHED = 130  # 128 + SIGINT: Ctrl-C has ended the watching of a job, and not the job
+DETACHED = 130  # 128 + SIGINT: Ctrl-C has stopped the watching of a job, not the job
 
 WIDTH = 100
-"""Characters of a line that goes to no terminal."""
+"""Characters per line where there is no terminal."""
 
 CELL = 200
-"""Characters that one cell of a table shows at most."""
+"""The most characters in one cell of a table."""
 
 
 def say(*parts: str | tuple[str, str], err: bool = False, end: str = "\n") -> None:
-    """Lines of text, their parts joined. A pair is text and its colour, on a terminal that shows colours."""
+    """Prints the parts, joined. A pair is text and its colour, which is used on terminals that show colours."""
     shown = (
         printable(part) if isinstance(part, str) else click.style(printable(part[0], one_line=True), fg=part[1])
         for part in parts
@@ -34,24 +34,24 @@ def say(*parts: str | tuple[str, str], err: bool = False, end: str = "\n") -> No
 
 
 def warn(words: str) -> None:
-    """On standard error: standard output may be read by a program."""
+    """Prints a warning on standard error, since a program may be reading standard output."""
     say(wrapped(f"hpcbrew: {words}", err=True), err=True)
 
 
 def tell(line: str, *, err: bool = False) -> None:
-    """A sentence for a person: broken between words where the terminal ends."""
+    """Prints a sentence for a person, wrapped between words at the width of the terminal."""
     say(wrapped(line, indent=4, err=err), err=err)
 
 
 def wrapped(text: str, *, indent: int = 0, err: bool = False) -> str:
-    """Its lines broken between words at the width of the terminal, the further ones indented; as it is where standard
-    output (or error) is none: a pipe has no width."""
+    """Wraps each line of `text` between words at the width of the terminal, with continuation lines indented. Returns
+    it unchanged if standard output (or error) is not a terminal: a pipe has no width."""
     return terminal_text.wrapped(text, sys.stderr if err else sys.stdout, indent=indent)
 
 
 def terminal_width() -> int:
-    """Characters of the terminal that the command was typed at, though its output goes into `less` or `head`; WIDTH
-    where there is none."""
+    """Returns the width of the terminal that the command was typed at, even if its output goes into `less` or `head`;
+    WIDTH if there is no terminal."""
     if columns := shutil.get_terminal_size((0, 0)).columns:
         return columns
     for stream in (sys.stderr, sys.stdin):
@@ -61,38 +61,38 @@ def terminal_width() -> int:
 
 
 def wrapped_command(line: str) -> str:
-    """A command that is to be copied: on a terminal that is too narrow it goes on as a shell reads it."""
+    """Wraps a command that is meant to be copied: on a narrow terminal it is continued with backslashes."""
     if not sys.stdout.isatty():
         return line
     return "\n".join(broken(line, terminal_text.columns(sys.stdout), command=True))
 
 
 def say_json(value: object, indent: int | None = None) -> None:
-    """A value for programs, which a person may look at."""
+    """Prints a value as JSON."""
     click.echo(json_text(value, indent))
 
 
 def json_text(value: object, indent: int | None = None) -> str:
-    """JSON in ASCII without control characters; of those it has DEL alone, and only in strings."""
+    """Returns JSON in ASCII without control characters. json.dumps leaves only DEL, and only in strings."""
     return json.dumps(value, indent=indent).replace("\x7f", r"\u007f")
 
 
 def cell(text: str) -> str:
-    """What a table shows of it: one line, and not too long."""
+    """Returns `text` as a table shows it: on one line, of at most CELL characters."""
     shown = printable(text[: CELL + 1], one_line=True)
     return shown if len(shown) <= CELL else f"{shown[: CELL - 1]}…"
 
 
 def log_output(*, as_json: bool = False) -> IO[bytes]:
-    """Where the bytes of a log go. On a terminal, control characters but line breaks and tabs are written out, as less
-    does it; to a pipe or a file all goes as it is, so that `| less -R` shows a log's own colours."""
+    """Returns the stream for the bytes of a log. On a terminal, control characters except line breaks and tabs are
+    escaped, as less does; to a pipe or a file all bytes go unchanged, so that `| less -R` shows a log's own colours."""
     if as_json:
         return _Ascii(sys.stdout.buffer)
     return _Visible(sys.stdout.buffer) if sys.stdout.isatty() else sys.stdout.buffer
 
 
 class _Visible(io.BytesIO):
-    """Writes to a terminal what can be seen. A character that is not whole waits for its end."""
+    """Writes printable text to a terminal. An incomplete character is held back until the rest arrives."""
 
     def __init__(self, out: IO[bytes]) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ class _Visible(io.BytesIO):
 
 
 class _Ascii(_Visible):
-    """Writes objects in ASCII, in whose strings DEL stood as it is."""
+    """Writes JSON objects in ASCII, escaping any DEL in their strings."""
 
     def write(self, data: Any) -> int:
         self._out.write(bytes(data).replace(b"\x7f", rb"\u007f"))
@@ -117,8 +117,8 @@ class _Ascii(_Visible):
 
 
 def figure(value: Any, otherwise: str) -> str:
-    """A number, or a list of them, with four digits; `otherwise` where there is none. The engine writes null for NaN,
-    which JSON does not have."""
+    """Returns a number, or a list of numbers, with four significant digits; `otherwise` for anything else. The engine
+    writes null for NaN, which JSON lacks."""
     if isinstance(value, list):
         return f"[{', '.join(figure(v, otherwise) for v in value)}]"
     return f"{value:.4g}" if isinstance(value, int | float) else otherwise

@@ -21,25 +21,25 @@ from hpcbrew.transports.local_reader import LocalReader
 
 COLOURS = ("blue", "yellow", "green", "red", "magenta", "cyan")
 HEIGHT = 12
-"""Lines of a panel."""
+"""Lines per panel."""
 
 
 @click.command()
 @click.argument("jobs", nargs=-1, required=True, metavar="JOB|LOG...", shell_complete=complete_job)
-@click.option("--out", "-o", type=click.Path(path_type=Path, dir_okay=False), help="A .png, .svg or .pdf to draw into.")
-@click.option("--time", "by_time", is_flag=True, help="Over seconds instead of iterations.")
-@click.option("--log", "log", is_flag=True, help="The losses on a logarithmic axis.")
-@click.option("--smooth", type=click.IntRange(min=1), default=1, metavar="N", help="Means of N values of training.")
-@click.option("--rate", is_flag=True, help="The learning rate too.")
-@click.option("--throughput", is_flag=True, help="Iterations a second too.")
+@click.option("--out", "-o", type=click.Path(path_type=Path, dir_okay=False), help="Write a .png, .svg or .pdf.")
+@click.option("--time", "by_time", is_flag=True, help="Plot over seconds instead of iterations.")
+@click.option("--log", "log", is_flag=True, help="Plot losses on a logarithmic axis.")
+@click.option("--smooth", type=click.IntRange(min=1), default=1, metavar="N", help="Average over N training values.")
+@click.option("--rate", is_flag=True, help="Also plot the learning rate.")
+@click.option("--throughput", is_flag=True, help="Also plot iterations per second.")
 def command(
     jobs: tuple[str, ...], out: Path | None, by_time: bool, log: bool, smooth: int, rate: bool, throughput: bool
 ) -> None:
-    """Draw the curves of jobs: losses of training and tests, every other output of tests, in the terminal or a picture.
+    """Plot training and test losses, and all other test outputs, in the terminal or as a picture.
 
-    Several jobs share the panels, and the legend says what differs between them; a sweep is all of its points, and a
-    resumed job is drawn with its past. A LOG is BVLC Caffe's or caffe train's, a metrics.jsonl, or a folder with one.
-    May be used while they train. A picture needs matplotlib: pip install matplotlib.
+    Several jobs share the panels, and the legend says how they differ. A sweep is drawn as all of its points, and a
+    resumed job together with the jobs it continues. LOG is a log of BVLC Caffe or caffe train, a metrics.jsonl, or a
+    folder that contains one. Jobs may still be training. Pictures need matplotlib: pip install matplotlib.
 
     \b
     Examples:
@@ -51,7 +51,7 @@ def command(
     view = View("Seconds" if by_time else "Iters", smooth, rate, throughput)
     found = _found(jobs)
     if not any(log.train or log.tests for log in found.values()):
-        raise RequestError(f"{', '.join(jobs)}: nothing was trained or tested yet; hpcbrew status says how it stands")
+        raise RequestError(f"{', '.join(jobs)}: nothing was trained or tested yet; hpcbrew status shows the state")
     if out is None:
         _in_text(found, view, log=log)
     else:
@@ -60,7 +60,7 @@ def command(
 
 
 def picture(found: dict[str, TrainingLog], view: View, path: Path, *, log: bool = False) -> None:
-    """Draws into a file. Raises RequestError where that cannot be done."""
+    """Draws into a file. Raises RequestError if that fails."""
     try:
         compare.draw(found, view, path, log=log)
     except ImportError:
@@ -70,7 +70,7 @@ def picture(found: dict[str, TrainingLog], view: View, path: Path, *, log: bool 
 
 
 def _found(asked: Sequence[str]) -> dict[str, TrainingLog]:
-    """The courses of jobs, and of files that are no jobs, by their labels. Raises LedgerError for what is neither."""
+    """Returns the curves of jobs, and of files that are not jobs, by label. Raises LedgerError for what is neither."""
     ledger = Ledger()
     records: list[JobRecord] = []
     files: dict[str, TrainingLog] = {}
@@ -88,12 +88,12 @@ def _found(asked: Sequence[str]) -> dict[str, TrainingLog]:
 
 
 def _has_course(path: Path) -> bool:
-    """Whether it is a file, or a folder that a job's results were fetched into; one of pictures is none."""
+    """Whether `path` is a file, or a folder that a job's results were fetched into (not, say, one of pictures)."""
     return (path / layout.METRICS if path.is_dir() else path).exists()
 
 
 def _file(path: Path) -> TrainingLog:
-    """A log, a job's metrics, or the folder that they were fetched into. Raises EngineError for what is none."""
+    """Reads a log, a job's metrics, or the folder that they were fetched into. Raises EngineError for anything else."""
     if path.is_dir() or path.name == layout.METRICS:
         folder = path if path.is_dir() else path.parent
         return course.course(PurePosixPath(folder.absolute()), LocalReader(), warn)

@@ -1,4 +1,4 @@
-"""A plan, as `submit --dry-run` shows it."""
+"""Shows a plan for `submit --dry-run`."""
 
 import shlex
 from collections.abc import Iterator
@@ -10,17 +10,17 @@ from hpcbrew.cli.output import wrapped
 from hpcbrew.job import JobPlan, Upload
 from hpcbrew.units import clock, count
 
-SHOWN = 8  # files of one folder that are listed one by one
+SHOWN = 8  # the most files of one folder that are listed one by one
 
 
 def commands(plan: JobPlan) -> list[str]:
-    """The commands as a shell on the cluster would be given them."""
+    """Returns the commands as they would be given to a shell on the cluster."""
     folder = _on_cluster(plan, str(plan.run_folder))
     return [f"cd {folder} && {shlex.join(plan.command)}"]
 
 
 def as_json(plan: JobPlan) -> dict[str, object]:
-    """The object that `--dry-run --json` prints."""
+    """Returns the object that `--dry-run --json` prints."""
     return {
         "token": plan.token,
         "name": plan.name,
@@ -51,19 +51,19 @@ def as_json(plan: JobPlan) -> dict[str, object]:
 
 
 def as_text(plan: JobPlan, *, full: bool = False) -> str:
-    """The summary, and in full the script, every file and the commands, each under a heading; last what is not known,
-    and what is lacking."""
-    more = _details(plan) if full else [wrapped("Job script, every file, commands: --full, or --json.")]
+    """Returns the summary; if `full`, also the script, all files and the commands, each under a heading; and at the end
+    the warnings, what is not known, and what is missing."""
+    more = _details(plan) if full else [wrapped("--full also shows the job script, all files and the commands.")]
     ends = [
         *(f"Warning: {words}" for words in plan.warnings),
         *(f"Not known: {words}" for words in plan.unknown),
-        *([f"To be submitted it lacks something. {plan.missing}"] if plan.missing else []),
+        *([f"This cannot be submitted yet. {plan.missing}"] if plan.missing else []),
     ]
-    return "\n".join([*summary(plan), *more, "Nothing was sent, nothing submitted.", *map(wrapped, ends)])
+    return "\n".join([*summary(plan), *more, "Nothing was sent or submitted.", *map(wrapped, ends)])
 
 
 def summary(plan: JobPlan) -> Iterator[str]:
-    """What the job is, what it gets and may cost, and what is sent, a line each."""
+    """Yields a line each for what the job is, what it gets, what it may cost, and what is sent."""
     jobs = f"{plan.points} jobs, " if plan.points else ""
     yield wrapped(f"{plan.name} on {plan.address.cluster}: {jobs}{count(plan.max_iter, 'iteration')}")
     rows = {"resources": resources(plan), "limits": _limits(plan), "cost": _cost(plan)}
@@ -74,14 +74,14 @@ def summary(plan: JobPlan) -> Iterator[str]:
     rows["files"] = _sent(plan)
     if plan.there:
         named = "; ".join(f"{role}: {path}" for role, path in plan.there)
-        rows["used there"] = f"{named}. Not here, and looked for on {plan.address.cluster} before anything is sent"
+        rows["used there"] = f"{named}. Not on this machine; checked on {plan.address.cluster} before anything is sent"
     rows |= {"run folder": f"{plan.scratch.rstrip('/') or 'local'}/{plan.run_folder}"}
     for head, words in rows.items():
         yield wrapped(f"  {head:<12}{words}", indent=14)
 
 
 def resources(plan: JobPlan) -> str:
-    """`2 nodes, each with 4 cores, 1 GPU, 24 GiB of memory`: what each job gets."""
+    """Returns what each job gets: `2 nodes, each with 4 cores, 1 GPU, 24 GiB of memory`."""
     asked = plan.resources
     each = [count(asked.cpus, "core")]
     each += [count(asked.gpus, "GPU")] if asked.gpus else []
@@ -96,12 +96,13 @@ def _limits(plan: JobPlan) -> str:
     words += [f"queue {asked.queue}"] if asked.queue else []
     words += [f"project {asked.project}"] if asked.project else []
     if plan.links != 1:
-        words.append("as many jobs one after the other as it takes" if plan.links is None else f"{plan.links} jobs")
+        words.append("as many successive jobs as it takes" if plan.links is None else f"{plan.links} jobs")
     return ", ".join(words)
 
 
 def gpu_hours(plan: JobPlan) -> float:
-    """What is used if it runs into its walltime: all points of a sweep, all links of a chain whose end is known."""
+    """Returns the GPU hours if every job uses up its walltime: of all points of a sweep, and of all links of a chain
+    whose length is known."""
     return plan.resources.gpus * _node_hours(plan)
 
 
@@ -119,12 +120,12 @@ def _cost(plan: JobPlan) -> str:
 
 
 def _sent(plan: JobPlan) -> str:
-    """The files by what they are; a role has its files one after the other or not, and is named once."""
+    """Describes the files by role. Each role is named once, wherever its files are in the list."""
     groups: dict[str, list[int]] = {"made here": [upload.size for upload in plan.definitions]}
     for upload in plan.data:
         groups.setdefault(upload.role, []).append(upload.size)
     words = [f"{role}: {count(len(sizes), 'file')}, {short_size(sum(sizes))}" for role, sizes in groups.items()]
-    return f"{'; '.join(words)}{'. Data that are there already (by digest) are not sent again' if plan.data else ''}"
+    return f"{'; '.join(words)}{'. Data already on the cluster (by digest) are not sent again' if plan.data else ''}"
 
 
 def _details(plan: JobPlan) -> list[str]:
@@ -135,7 +136,7 @@ def _details(plan: JobPlan) -> list[str]:
         "# Files",
         *_files((*plan.definitions, *plan.data)),
         "",
-        "# Commands there",
+        "# Commands on the cluster",
         *commands(plan),
         "",
     ]
@@ -149,10 +150,11 @@ def _files(uploads: tuple[Upload, ...]) -> Iterator[str]:
             yield f"{upload.sha256}  {short_size(upload.size):>10}  {upload.target}  {origin}"
         if rest := several[SHOWN:]:
             size = short_size(sum(u.size for u in rest))
-            yield f"… and {len(rest)} more files, {size}, below {'/'.join(folder)} (all of them: --json)"
+            yield f"… and {len(rest)} more files, {size}, below {'/'.join(folder)} (--json lists all)"
 
 
 def _on_cluster(plan: JobPlan, path: str) -> str:
-    """Scratch may hold `~` or a variable for the cluster's shell to put in; nothing else in it is special there."""
+    """Quotes a path on scratch for the cluster's shell. `scratch` may hold `~` or a variable for that shell to expand;
+    nothing else in it is special there."""
     scratch = plan.scratch.replace("~", "$HOME", 1) if plan.scratch.startswith("~") else plan.scratch
     return f'"{scratch}"/{shlex.quote(path)}' if scratch else shlex.quote(path)

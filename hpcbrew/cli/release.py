@@ -11,7 +11,7 @@ from hpcbrew.track import control
 @click.argument("jobs", nargs=-1, required=True, metavar="JOB...", shell_complete=complete_job)
 @json_option
 def command(jobs: tuple[str, ...], as_json: bool) -> None:
-    """Release jobs that were held: they take their turn in the queue again.
+    """Release held jobs, so that they may start again when their turn comes.
 
     \b
     Examples:

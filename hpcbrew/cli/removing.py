@@ -1,4 +1,4 @@
-"""What `rm` and `clean` have in common: jobs are shown with their sizes, and taken away once that is confirmed."""
+"""What `rm` and `clean` share: they show jobs with their sizes, and remove them once that is confirmed."""
 
 import sys
 from collections.abc import Iterable
@@ -15,12 +15,13 @@ from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.removal import Removal
 from hpcbrew.units import count
 
-yes_option = click.option("-y", "--yes", is_flag=True, help="Ask nothing.")
-dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would be taken away; take nothing.")
+yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would be removed; remove nothing.")
 
 
 def removable(records: Iterable[JobRecord], ledger: Ledger) -> tuple[list[Removal], list[dict[str, object]]]:
-    """Those that may be taken away; and of the others, which are told of, the objects that `--json` prints."""
+    """Returns the jobs that may be removed, and for each of the others, after a warning, the object that `--json`
+    prints."""
     sites: Sites = {}
     found: list[Removal] = []
     kept: list[dict[str, object]] = []
@@ -36,7 +37,8 @@ def removable(records: Iterable[JobRecord], ledger: Ledger) -> tuple[list[Remova
 def take_away(
     found: list[Removal], kept: list[dict[str, object]], ledger: Ledger, *, yes: bool, dry_run: bool, as_json: bool
 ) -> None:
-    """Shows what `removable` gave, asks, and takes it away. The exit status is 2 where one was refused."""
+    """Shows what `removable` returned, asks for confirmation, and removes it. The exit status is 2 if any job was
+    refused."""
     total = short_size(sum(each.size for each in found))
     if not as_json:
         for each in found:
@@ -44,22 +46,25 @@ def take_away(
             what = f"{count(each.files, 'file')}, {short_size(each.size)}"
             tell(f"{record.name} ({record.id or record.token}), {record.status.state}: {what}, {record.run_folder}")
     if found and not dry_run:
-        confirm(f"Take away {count(len(found), 'job')}, {total}?", yes=yes)
+        confirm(f"Remove {count(len(found), 'job')}, {total}?", yes=yes)
         for each in found:
             removal.remove(each, ledger)
     done = [{**each.record.as_json(), "removed": not dry_run, "files": each.files, "size": each.size} for each in found]
     if as_json:
         say_json([*done, *kept], indent=2)
     elif found:
-        tell(f"Nothing was taken away; it would be {total}" if dry_run else f"Taken away: {total}")
+        tell(f"Nothing was removed; it would be {total}" if dry_run else f"Removed: {total}")
     if kept:
         raise SystemExit(2)
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Raises RequestError where nobody can be asked, and Abort where the answer is no."""
+    """Asks for confirmation unless `yes`. Raises RequestError if there is no terminal to ask on, and click.Abort if the
+    answer is no."""
     if yes:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise RequestError("takes files away for good, and nobody can be asked here: say --yes, or --dry-run to look")
+        raise RequestError(
+            "this removes files for good, and there is no terminal to ask on: give --yes, or --dry-run to look"
+        )
     click.confirm(question, default=False, abort=True, err=True)

@@ -13,13 +13,13 @@ from hpcbrew.cli.options import job_argument
 @submission.queue_options
 @submission.training_options
 @submission.chain_options
-@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change a solver's field from now on.")
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Set a solver field from now on.")
 @submission.sending_options
 def command(job: str, dry_run: bool, full: bool, follow: bool, as_json: bool, **options: Any) -> None:
-    """Go on with a JOB that has ended, in a new job, exactly from its last snapshot.
+    """Continue a JOB that has ended, in a new job, exactly from its last snapshot.
 
-    The new job has a run folder of its own, the definitions and the resources of the old one, and its data where they
-    lie on the cluster already: nothing is sent again.
+    The new job has its own run folder and takes the definitions and resources of the old one. It uses the data that
+    are already on the cluster: nothing is sent again.
 
     \b
     Examples:

@@ -13,10 +13,11 @@ from hpcbrew.track.ledger import Ledger
 @removing.yes_option
 @json_option
 def command(jobs: tuple[str, ...], dry_run: bool, yes: bool, as_json: bool) -> None:
-    """Take jobs that have ended away: off the list, and their run folders on the cluster, with all models in them.
+    """Remove jobs that have ended: from the list, and their run folders on the cluster with all models in them.
 
-    Each is shown with its size first, and it is asked. One that has not ended, or from which another goes on, is left.
-    What hpcbrew fetch has brought home stays, and data that were sent: hpcbrew clean takes those that no job needs.
+    You first see each job with its size, and are asked to confirm. A job is kept if it has not ended or if another job
+    continues it. What hpcbrew fetch has downloaded stays, and so do uploaded data: hpcbrew clean --data removes those
+    that no job needs.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""What `submit`, `resume` and `sweep` do: from options to a request, to a plan, and that plan sent to the cluster."""
+"""What `submit`, `resume` and `sweep` do: turn options into a request, that into a plan, and send it to the cluster."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -34,7 +34,8 @@ ADDRESS = re.compile(r"[\w.+%-]+(@[\w.-]+)?(,[\w.+%-]+(@[\w.-]+)?)*")
 
 @dataclass(frozen=True)
 class Ways:
-    """How a plan is sent: not at all, but shown, maybe in full; followed until the job ends; with JSON for programs."""
+    """How to send a plan: only show it (maybe in full), or submit it and maybe follow the job; and whether to print
+    JSON."""
 
     dry_run: bool
     full: bool
@@ -64,7 +65,7 @@ def resume(job: str, options: dict[str, Any], ways: Ways) -> None:
     site = refresh.reach(record.address)
     status = refresh.look(site, [record], ledger)[0].record.status
     if not status.state.final:
-        raise RequestError(f"{record.name} ({record.id}) is {status.state}: only what has ended can be resumed")
+        raise RequestError(f"{record.name} ({record.id}) is {status.state}: only an ended job can be resumed")
     profile = profiles.load(record.cluster)
     asked = request(Path(record.solver), profile, options)
     previous = resuming.read(record, site.transport)
@@ -72,12 +73,12 @@ def resume(job: str, options: dict[str, Any], ways: Ways) -> None:
 
 
 def request(solver: Path, profile: Cluster, options: dict[str, Any], *, ask: bool = True) -> JobRequest:
-    """What the options of `submission` ask for, and the user's settings where they do not. `ask`: whether the cluster
-    may be asked, as a dry run does not.
+    """Builds the request from the options of `submission`, with the user's settings for options that were not given.
+    `ask`: whether the cluster may be asked; a dry run must not.
 
     Raises RequestError, and ProfileError for settings that cannot be used.
     """
-    if "nodes" in options:  # a job that goes on has all this from the one before
+    if "nodes" in options:  # a resumed job takes all this from the one before
         options.update(_settings(profile, options))
     chain, until_done = options.pop("chain", None), options.pop("until_done", False)
     if chain and until_done:
@@ -85,7 +86,7 @@ def request(solver: Path, profile: Cluster, options: dict[str, Any], *, ask: boo
     mail, after = options.pop("mail"), options.pop("after")
     if mail and (profile.scheduler == "local" or not ADDRESS.fullmatch(mail)):
         local = profile.scheduler == "local"
-        why = "the queue on this machine sends no mail" if local else "is not a valid address of mail"
+        why = "the queue on this machine sends no mail" if local else "is not a valid mail address"
         raise RequestError(f"--mail {mail}: {why}")
     waits_for, unknown = _dependency(after, profile, ask=ask) if after else (None, "")
     gpu, gpus = options.pop("gpu", False), options.pop("gpus_per_node", None)
@@ -103,7 +104,7 @@ def request(solver: Path, profile: Cluster, options: dict[str, Any], *, ask: boo
 
 
 def _settings(profile: Cluster, options: dict[str, Any]) -> dict[str, Any]:
-    """What is set for the cluster, of what is not given by an option."""
+    """Returns the user's settings for the cluster, for the options that were not given."""
     found: dict[str, Any] = {}
     for key, value in user_settings.of_cluster(profile.name).items():
         option = key.replace("-", "_")
@@ -123,7 +124,7 @@ def _dependency(job: str, profile: Cluster, *, ask: bool) -> tuple[After | None,
 
 
 def send(plan: JobPlan, solver: str, ways: Ways) -> None:
-    """Shows a plan, or carries it out; then follows the job, or says what there is to do next."""
+    """Shows a plan, or carries it out and then follows the job or says what to do next."""
     if ways.dry_run:
         if ways.as_json:
             say_json(preview.as_json(plan), indent=2)
@@ -136,7 +137,7 @@ def send(plan: JobPlan, solver: str, ways: Ways) -> None:
         login_node.refuse()
         if find_spec("jax") is None:
             raise RequestError(
-                "jobs on this machine run in this Python, and it has no JAX: pip install 'hpcbrew[engine]'"
+                "jobs on this machine run in this Python, which has no JAX: pip install 'hpcbrew[engine]'"
             )
     for words in plan.warnings:
         warn(f"warning: {words}")
@@ -160,14 +161,14 @@ def send(plan: JobPlan, solver: str, ways: Ways) -> None:
 def _shown(record: JobRecord) -> Callable[..., int]:
     if not record.is_array:
         return training
-    from hpcbrew.cli import sweep_view  # noqa: PLC0415 - with it comes what compares and draws
+    from hpcbrew.cli import sweep_view  # noqa: PLC0415 - it imports what compares and draws
 
     return sweep_view.training
 
 
 @contextmanager
 def _told(token: str) -> Iterator[None]:
-    """After Ctrl-C it is said what came of the job, by the ledger where nobody has said it yet."""
+    """On Ctrl-C, says what became of the job, from the ledger unless that has been said already."""
     try:
         yield
     except Interrupted:

@@ -15,14 +15,14 @@ from hpcbrew.errors import RequestError
 
 @click.command()
 @click.argument("cluster", shell_complete=complete_cluster)
-@click.option("--project", help="The project (account) that pays for the trial job.")
-@click.option("--queue", help="The queue of the trial job. Without it: the cluster's default.")
-@click.option("--cpu", is_flag=True, help="Install the engine without CUDA, though the cluster has GPUs.")
-@click.option("--gpu", is_flag=True, help="Install the engine for GPUs, and let the trial job ask for one.")
-@click.option("--offline", is_flag=True, help="Collect the engine's wheels here, whatever the cluster can reach.")
-@click.option("--no-job", is_flag=True, help="Submit no trial job.")
-@click.option("--fingerprint", metavar="SHA256:…", help="The host key's fingerprint, as the site publishes it.")
-@click.option("-y", "--yes", is_flag=True, help="Ask nothing: make what is missing, log in with keys only.")
+@click.option("--project", help="The project (account) to charge for the trial job.")
+@click.option("--queue", help="The queue of the trial job. Default: the cluster's default queue.")
+@click.option("--cpu", is_flag=True, help="Install the engine without CUDA even if the cluster has GPUs.")
+@click.option("--gpu", is_flag=True, help="Install the engine for GPUs, and request one for the trial job.")
+@click.option("--offline", is_flag=True, help="Download the engine's wheels here and send them to the cluster.")
+@click.option("--no-job", is_flag=True, help="Do not submit a trial job.")
+@click.option("--fingerprint", metavar="SHA256:…", help="The host key's fingerprint as the site publishes it.")
+@click.option("-y", "--yes", is_flag=True, help="Ask nothing: create what is missing, log in with keys only.")
 def command(
     cluster: str,
     project: str | None,
@@ -34,15 +34,15 @@ def command(
     fingerprint: str | None,
     yes: bool,
 ) -> None:
-    """Make CLUSTER ready for jobs, from a login with a password or a second factor on.
+    """Prepare CLUSTER for jobs, starting from a login with a password or a second factor.
 
-    Four steps: a key of yours is made, or found, and installed there; the scratch folder and the link ~/scratch are
-    found, or made; the engine is installed on scratch in a virtual environment of its own; a job of a minute runs.
-    Where no node has a GPU, the engine is the one without CUDA; --cpu and --gpu choose by hand.
-    No password is written down. It may be run again at any time, also to bring the engine up to date: it says what it
-    finds done, and takes nothing of yours away.
+    There are four steps: find or create an SSH key and install it on the cluster; find or create the scratch folder and
+    the link ~/scratch; install the engine on scratch, in a virtual environment of its own; run a trial job of one
+    minute. If no node has a GPU, the engine is installed without CUDA; --cpu and --gpu override that choice.
+    No password is stored. You may repeat setup at any time, also to update the engine: it reports what is already done,
+    and removes nothing of yours.
 
-    A host that is not known yet has to be confirmed by its key's fingerprint; with --yes, give that with --fingerprint.
+    You confirm an unknown host by its key's fingerprint; with --yes, pass the fingerprint with --fingerprint.
 
     \b
     Examples:
@@ -51,7 +51,7 @@ def command(
       hpcbrew setup gadi --offline --no-job
     """
     if cpu and gpu:
-        raise click.UsageError("--cpu leaves out what --gpu needs: give one of them")
+        raise click.UsageError("--cpu and --gpu exclude each other: give one of them")
     from hpcbrew.cli.training_view import training  # noqa: PLC0415
     from hpcbrew.clusters import profiles  # noqa: PLC0415
     from hpcbrew.setup import steps, trial_job  # noqa: PLC0415 - slow to import, and --help needs none of these
@@ -60,8 +60,8 @@ def command(
     profile = profiles.load(cluster)
     if gpu and not profile.gpus_per_node:
         raise RequestError(
-            f"{cluster}: --gpu: the profile says that no node has a GPU (gpus_per_node: 0): put there how many one "
-            "has, or leave out --gpu"
+            f"{cluster}: --gpu: the profile says that nodes have no GPUs (gpus_per_node: 0): correct the number there, "
+            "or leave out --gpu"
         )
     asks = not yes and sys.stdin.isatty() and sys.stderr.isatty()
     prompter = Terminal() if asks else Unattended()
@@ -84,7 +84,7 @@ def command(
 
 
 def _remember(cluster: str, project: str | None, queue: str | None) -> None:
-    """What the trial job was charged to, and its queue, are those of the jobs to come."""
+    """Makes the trial job's project and queue the defaults for later jobs."""
     for key, value in (("project", project), ("queue", queue)):
         if value and user_settings.put_for(cluster, key, value):
-            tell(f"New jobs on {cluster} have {key} {value} from here on: hpcbrew config unset {key} takes it back")
+            tell(f"From now on, jobs on {cluster} use {key} {value}; hpcbrew config unset {key} undoes this")

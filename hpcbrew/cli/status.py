@@ -19,28 +19,28 @@ from hpcbrew.track.outcome import Outcome
 from hpcbrew.track.refresh import Site, TrackedJob, as_kept, look_back, reach, refresh
 from hpcbrew.units import span
 
-LOCAL, REMOTE = 2, 15  # seconds between two looks of --watch: at this machine alone; at clusters
-RECENT = 7 * 24 * 3600  # seconds for which an ended job is shown without --all
+LOCAL, REMOTE = 2, 15  # seconds between two queries of --watch: of this machine alone; of clusters
+RECENT = 7 * 24 * 3600  # seconds after its submission for which an ended job is shown without --all
 
 HEADS = ("ID", "NAME", "CLUSTER", "STATE", "ITERATION", "LOSS", "BEST TEST", "TIME", "ENDED", "NOTE")
 
 
 @click.command()
 @click.argument("jobs", nargs=-1, metavar="[JOB]...", shell_complete=complete_job)
-@click.option("--all", "show_all", is_flag=True, help="Show jobs that ended more than a week ago too.")
-@click.option("-n", "count", type=click.IntRange(min=1), metavar="N", help="Show the newest N jobs alone.")
-@click.option("--failed", is_flag=True, help="Show those alone that ended and are not done.")
-@click.option("--watch", is_flag=True, help="Show them again and again, until all have ended.")
+@click.option("--all", "show_all", is_flag=True, help="Also show ended jobs that were submitted more than a week ago.")
+@click.option("-n", "count", type=click.IntRange(min=1), metavar="N", help="Show only the newest N jobs.")
+@click.option("--failed", is_flag=True, help="Show only jobs that ended without being done.")
+@click.option("--watch", is_flag=True, help="Refresh until all have ended.")
 @json_option
 def command(jobs: tuple[str, ...], show_all: bool, count: int | None, failed: bool, watch: bool, as_json: bool) -> None:
-    """Show your jobs, the newest last: those named (by id, name, token or a pattern), or all that run and those of the
-    last week.
+    """Show your jobs, newest last: those named by id, name, token or pattern, or all that have not ended and all of
+    the last week.
 
-    TIME is what is left of a job that runs, and how long one ran that has ended; ENDED the time of this day, or the day
-    before. Each cluster is asked once for all its
-    jobs, those that were lost too: they may be found. One that does not answer changes nothing: its jobs are shown as
-    last known, with a warning, and the exit status is 1. A job of a sweep is named by its number: '13[4]'; the sweep
-    itself shows the iterations of all its jobs, and the best of their losses and tests.
+    TIME is the time left of a running job, or how long an ended one ran. ENDED is a time of day for today, and a date
+    for earlier days. Each cluster is asked once about all of its jobs, lost ones included, since they may turn up
+    again. If a cluster does not answer, its jobs are shown as last known, with a warning, and the exit status is 1.
+    Name a job of a sweep by its number: '13[4]'. The sweep itself shows the iterations of all its jobs, and the best
+    of their losses and tests.
 
     \b
     Examples:
@@ -54,7 +54,7 @@ def command(jobs: tuple[str, ...], show_all: bool, count: int | None, failed: bo
     except KeyboardInterrupt:
         if not watch:
             raise
-        say(err=True)  # it is the way out, and nothing was begun
+        say(err=True)  # Ctrl-C is how one leaves --watch: no message
         raise SystemExit(DETACHED) from None
 
 
@@ -73,7 +73,7 @@ def _show_all(
         for cluster, trouble in troubles.items():
             warn(f"{cluster} could not be asked, its jobs are shown as last known: {trouble}")
         for token, fault in ledger.faults.items():
-            warn(f"{ledger.path}: what it holds of job {token} is damaged, and the job is left out: {fault}")
+            warn(f"{ledger.path}: the entry of job {token} is damaged, and the job is left out: {fault}")
         if not watch or all(row.record.status.state.final for row in rows):
             break
         wait(LOCAL if all(address.transport == "local" for address in sites) else REMOTE)
@@ -82,7 +82,7 @@ def _show_all(
 
 
 def _chosen(ledger: Ledger, jobs: tuple[str, ...], *, show_all: bool) -> list[JobRecord]:
-    """The jobs that are asked for, oldest first; without names, the recent ones. Raises LedgerError."""
+    """Returns the requested jobs, oldest first; without names, the recent ones. Raises LedgerError."""
     if jobs:
         found = [record for job in jobs for record in _named(ledger, job)]
         return list({record.token: record for record in found}.values())
@@ -95,14 +95,15 @@ def _named(ledger: Ledger, job: str) -> list[JobRecord]:
         return [ledger.find(job)]
     found = [r for r in ledger.all() if fnmatchcase(r.name, job) or fnmatchcase(r.id or "", job)]
     if not found:
-        raise LedgerError(f"no job's name or id is like {job!r}; hpcbrew status --all lists all of them")
+        raise LedgerError(f"no job's name or id matches {job!r}; hpcbrew status --all lists all jobs")
     return found
 
 
 def _looked_at(
     records: list[JobRecord], ledger: Ledger, sites: dict[Address, Site], *, named: bool
 ) -> list[TrackedJob]:
-    """Those that have not ended, or were lost, asked after; the others as they are known."""
+    """Returns the jobs: those that have not ended or were lost as their clusters now report them, the others as last
+    known."""
     open_ends = [r for r in records if not r.status.state.final or r.status.state is JobState.LOST]
     fresh = {w.record.token: w for w in refresh(open_ends, ledger, sites)}
     _look_back([r for r in records if r.token not in fresh], ledger, sites, named=named)
@@ -111,8 +112,8 @@ def _looked_at(
 
 
 def _look_back(ended: list[JobRecord], ledger: Ledger, sites: dict[Address, Site], *, named: bool) -> None:
-    """Of jobs that ended before what came of them was kept. For those that nobody has named, no other cluster is
-    reached than is asked anyway, or is this machine."""
+    """Reads the outcomes of ended jobs for which the ledger has none yet. For jobs that the user has not `named`, only
+    this machine and clusters that are connected anyway are asked."""
     known = ledger.outcomes()
     of: dict[Address, list[JobRecord]] = {}
     for record in ended:
@@ -134,14 +135,14 @@ def _show(rows: list[TrackedJob], *, as_json: bool, indent: int | None, narrowed
     elif rows:
         tables.show(HEADS, [_row(row) for row in rows], tables.STATES, spare=("CLUSTER",))
     elif narrowed:
-        tell("None of these jobs. hpcbrew status --all shows all that there are.")
+        tell("No such jobs. hpcbrew status --all shows all jobs.")
     else:
         tell("No jobs. Submit one: hpcbrew submit SOLVER --cluster NAME")
 
 
 def _row(tracked: TrackedJob) -> tuple[str, ...]:
-    """The cells below HEADS. The note: why it stands as it does, in the engine's own words where it refused, and which
-    of its records cannot be read."""
+    """Returns the cells below HEADS. The note says why the job is in its state, in the engine's own words if the engine
+    refused, and which of its records cannot be read."""
     record, outcome = tracked.record, tracked.outcome
     progress, state = outcome.progress, record.status.state
     words = " ".join(outcome.words.split()) or record.status.reason
@@ -160,13 +161,13 @@ def _row(tracked: TrackedJob) -> tuple[str, ...]:
 
 
 def _when(ended: float, now: float) -> str:
-    """The time, of today; of another day, that day. --json has both, and the year."""
+    """Returns the time of day if it was today, or else the day. --json has both, and the year."""
     then, today = time.localtime(ended), time.localtime(now)
     return time.strftime("%H:%M" if then[:3] == today[:3] else "%d %b", then)
 
 
 def _best(outcome: Outcome) -> str:
-    """An output that is no loss, where there is one, and the iteration that it is of."""
+    """Returns the best value and its iteration, of an output that is not a loss if there is one."""
     best = outcome.progress.best if outcome.progress else {}
     name = next((name for name in best if "loss" not in name.lower()), next(iter(best), None))
     return f"{name} {figure(best[name].value, 'nan')} at {best[name].iteration}" if name else ""

@@ -1,5 +1,5 @@
-"""The options that `submit`, `resume` and `sweep` have in common. What is done with them, `sending` has: it is slow to
-import, and `--help` needs none of it."""
+"""The options that `submit`, `resume` and `sweep` share. What is done with them is in `sending`, which is slow to
+import and which `--help` does not need."""
 
 import re
 from collections.abc import Callable
@@ -18,7 +18,7 @@ PATH = click.Path(path_type=Path)
 
 
 def _parsed(parse: Callable[[str], int]) -> Any:
-    """A callback for click that reads a time or a size."""
+    """Returns a click callback that parses a time or a size."""
 
     def callback(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
         try:
@@ -30,7 +30,7 @@ def _parsed(parse: Callable[[str], int]) -> Any:
 
 
 def _all(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Several options as one decorator, shown in this order."""
+    """Combines several options into one decorator; `--help` shows them in this order."""
 
     def decorate(function: Any) -> Any:
         for option in reversed(options):
@@ -41,37 +41,35 @@ def _all(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 resource_options = _all(
-    click.option("--name", help="The job's name. Without it: the net's, or the folder's."),
-    click.option("--nodes", type=POSITIVE, default=1, metavar="N", help="How many nodes.", show_default=True),
-    click.option("--gpu", is_flag=True, help="One GPU on each node."),
-    click.option("--gpus-per-node", type=POSITIVE, metavar="N", help="N GPUs on each node."),
-    click.option("--gpu-type", metavar="TYPE", help="Which kind of GPU: see hpcbrew cluster show."),
-    click.option("--cpus", type=POSITIVE, metavar="N", help="N cores on each node."),
-    click.option("--mem", callback=_parsed(units.asked_size), metavar="SIZE", help="Memory of each node, as 24G."),
-    click.option(
-        "--weights", type=PATH, multiple=True, help="Start from this .caffemodel. May be given several times."
-    ),
-    modules_of_layers("Take along modules with layers of your own, as my_layers.py."),
+    click.option("--name", help="The job's name. Default: the net's or the folder's."),
+    click.option("--nodes", type=POSITIVE, default=1, metavar="N", help="Number of nodes.", show_default=True),
+    click.option("--gpu", is_flag=True, help="Use one GPU on each node."),
+    click.option("--gpus-per-node", type=POSITIVE, metavar="N", help="Use N GPUs on each node."),
+    click.option("--gpu-type", metavar="TYPE", help="GPU model; hpcbrew cluster show lists those of a cluster."),
+    click.option("--cpus", type=POSITIVE, metavar="N", help="Use N cores on each node."),
+    click.option("--mem", callback=_parsed(units.asked_size), metavar="SIZE", help="Memory per node, such as 24G."),
+    click.option("--weights", type=PATH, multiple=True, help="Start from this .caffemodel; may be repeated."),
+    modules_of_layers("Send along modules that define your own layers, such as my_layers.py."),
 )
 
 queue_options = _all(
-    click.option("--walltime", callback=_parsed(units.asked_time), metavar="TIME", help="HH:MM:SS, or 12h, or 90m."),
-    click.option("--queue", help="The queue. Without it: the cluster's default."),
-    click.option("--project", help="The project (account) that pays."),
-    click.option("--after", metavar="JOB", shell_complete=complete_job, help="Start when that job has ended well."),
-    click.option("--mail", metavar="ADDRESS", help="Let PBS write there when the job ends."),
+    click.option("--walltime", callback=_parsed(units.asked_time), metavar="TIME", help="As HH:MM:SS, 12h or 90m."),
+    click.option("--queue", help="The queue. Default: the cluster's default queue."),
+    click.option("--project", help="The project (account) to charge."),
+    click.option("--after", metavar="JOB", shell_complete=complete_job, help="Start once that job has succeeded."),
+    click.option("--mail", metavar="ADDRESS", help="Have PBS send mail to this address when the job ends."),
 )
 
 
 def _flag(name: str, help_text: str, **attributes: Any) -> Callable[[Any], Any]:
-    """An option whose value goes to `caffe train` as it is."""
+    """Returns an option whose value is passed to `caffe train` unchanged."""
 
     def callback(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
         if value is None or value is False:
             return
         given = "" if value is True else str(value)
         if not re.fullmatch(VALUES[name], given):
-            raise click.BadParameter(f"{given!r}, where {attributes.get('metavar', 'another value')} is taken")
+            raise click.BadParameter(f"{given!r} is not a valid {attributes.get('metavar', 'value')}")
         ctx.params["flags"] = (*ctx.params.get("flags", ()), (name, given))
 
     option = f"--{name.replace('_', '-')}"
@@ -80,36 +78,39 @@ def _flag(name: str, help_text: str, **attributes: Any) -> Callable[[Any], Any]:
 
 training_options = _all(
     _flag(
-        "precision", "Faster arithmetic; parameters stay float32.", type=click.Choice(VALUES["precision"].split("|"))
+        "precision",
+        "Compute faster, with less precision; parameters stay float32.",
+        type=click.Choice(VALUES["precision"].split("|")),
     ),
     _flag(
         "recompute",
-        "Take less of a GPU's memory: compute blobs between layers with weights anew for the gradient.",
+        "Use less GPU memory: recompute the blobs between layers with weights during the backward pass.",
         is_flag=True,
         default=None,
     ),
     _flag(
         "nan",
-        "When a number is not finite: stop or warn naming the layer; ignore, as Caffe. Default: a loss stops it.",
+        "On a non-finite number: stop or warn, naming the layer; or ignore it, as Caffe does. Default: stop on a "
+        "non-finite loss.",
         type=click.Choice(VALUES["nan"].split("|")),
     ),
-    _flag("skip_bad_records", "Go on past records that cannot be used, and count them.", is_flag=True, default=None),
-    _flag("warmup", "Let the learning rate rise for N iterations.", type=POSITIVE, metavar="N"),
-    _flag("keep", "Keep the last N snapshots, and that of the best test.", type=POSITIVE, metavar="N"),
-    _flag("watch", "The test output that tells which parameters are best.", metavar="OUTPUT"),
-    _flag("early_stop", "Stop after N tests without a better --watch.", type=POSITIVE, metavar="N"),
-    _flag("class_weights", "How much each class counts in the softmax loss.", metavar="W,W,…"),
+    _flag("skip_bad_records", "Skip records that cannot be used, and count them.", is_flag=True, default=None),
+    _flag("warmup", "Raise the learning rate gradually over the first N iterations.", type=POSITIVE, metavar="N"),
+    _flag("keep", "Keep only the last N snapshots and that of the best test.", type=POSITIVE, metavar="N"),
+    _flag("watch", "The test output that decides which parameters are best.", metavar="OUTPUT"),
+    _flag("early_stop", "Stop after N tests without improvement of --watch.", type=POSITIVE, metavar="N"),
+    _flag("class_weights", "Weight of each class in the softmax loss.", metavar="W,W,…"),
 )
 
 chain_options = _all(
-    click.option("--chain", type=click.IntRange(min=2), metavar="N", help="Go on in up to N jobs, from snapshots."),
-    click.option("--until-done", is_flag=True, help="Go on in as many jobs as it takes."),
+    click.option("--chain", type=click.IntRange(min=2), metavar="N", help="Continue in further jobs, N at most."),
+    click.option("--until-done", is_flag=True, help="Continue in as many jobs as the training takes."),
 )
 
 
 sending_options = _all(
-    click.option("--dry-run", is_flag=True, help="Show what would be sent and asked for; submit nothing."),
-    click.option("--full", is_flag=True, help="With --dry-run: the job script, every file and the commands too."),
-    click.option("--follow", is_flag=True, help="Stay and show the training until it ends. Ctrl-C lets it go on."),
+    click.option("--dry-run", is_flag=True, help="Show what would be sent and requested; submit nothing."),
+    click.option("--full", is_flag=True, help="With --dry-run: also show the job script, all files and the commands."),
+    click.option("--follow", is_flag=True, help="Show the training until it ends. Ctrl-C detaches; the job goes on."),
     json_option,
 )

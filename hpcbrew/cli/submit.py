@@ -20,21 +20,21 @@ from hpcbrew.cli.options import cluster_option
     "--engine",
     type=click.Choice(["own", "module"]),
     default="own",
-    help="hpcbrew's engine, or the site's Caffe module.",
+    help="Train with hpcbrew's engine (own) or with the site's Caffe module.",
 )
-@click.option("--resume", type=submission.PATH, help="Go on from this .solverstate.")
-@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change a solver's field for this job.")
+@click.option("--resume", type=submission.PATH, help="Continue from this .solverstate.")
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Set a solver field for this job.")
 @submission.sending_options
 def command(solver: Path, cluster: str, dry_run: bool, full: bool, follow: bool, as_json: bool, **options: Any) -> None:
     """Submit SOLVER, a Caffe solver prototxt, as a job.
 
-    Its nets, databases, means, weights and lists are found from the solver. The cluster gets copies of the definitions
-    with the paths in them rewritten; your own files stay as they are. Data named by an absolute path that is not here
-    are used where the cluster has them.
+    The nets, databases, means, weights and lists are found by following the solver. The cluster receives copies of the
+    definitions with their paths rewritten; your own files are not changed. Data named by an absolute path that does
+    not exist here are expected on the cluster and used from there.
 
-    A job leaves with a snapshot before its walltime is up: hpcbrew resume goes on from there. With --chain or
-    --until-done it goes on by itself: the next job starts where this one left. What has failed twice at the same place
-    is not tried again.
+    A job writes a snapshot and stops before its walltime is up; hpcbrew resume continues from it. With --chain or
+    --until-done, the next job is submitted automatically and starts where this one stopped. A training that has failed
+    twice at the same place is not tried again.
 
     \b
     Examples:

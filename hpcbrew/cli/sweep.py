@@ -11,7 +11,7 @@ from hpcbrew.cli.options import cluster_option
 
 @click.command()
 @click.argument("solver", type=submission.PATH)
-@click.option("--set", "axes", multiple=True, required=True, metavar="KEY=A,B,…", help="A solver's field, its values.")
+@click.option("--set", "axes", multiple=True, required=True, metavar="KEY=A,B,…", help="A solver field and its values.")
 @cluster_option
 @submission.resource_options
 @submission.queue_options
@@ -29,9 +29,9 @@ def command(
 ) -> None:
     """Train SOLVER with every combination of some settings, as one array job.
 
-    Each combination is a job of the array, `ID[1]` and so on, with the resources that are asked for and a folder of its
-    own. hpcbrew compare shows them side by side. Fields that go together are set by one --set, their values joined by
-    colons.
+    Each combination is a job of the array, `ID[1]` and so on, with the requested resources and a folder of its own.
+    hpcbrew compare shows them side by side. To vary several fields together, name them in one --set and join their
+    values with colons.
 
     \b
     Examples:

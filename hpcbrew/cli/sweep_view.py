@@ -1,4 +1,4 @@
-"""How a sweep is shown until it ends: its points as lines, as bars on a terminal, or as JSON; then side by side."""
+"""Shows a sweep until it ends: its points as lines, as bars on a terminal, or as JSON; at the end side by side."""
 
 import sys
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ from hpcbrew.track.ledger import Ledger
 from hpcbrew.track.refresh import Site, TrackedJob
 
 BARS = 24
-"""Points that have a bar each; of a larger sweep, those that run."""
+"""The most points that have a bar at a time; only running points have one."""
 
 
 def training(record: JobRecord, site: Site, ledger: Ledger, *, as_json: bool) -> int:
     """Shows each point's state and progress, and at the end all side by side. Returns the sweep's exit status.
 
-    Ctrl-C leaves the jobs to themselves, says so, and returns 130.
+    Ctrl-C detaches from the jobs, which go on, says so, and returns 130.
     """
     try:
         settings = run_folder.describe(record, site.transport).points
@@ -45,7 +45,7 @@ def training(record: JobRecord, site: Site, ledger: Ledger, *, as_json: bool) ->
 
 
 class Lines:
-    """A line at each change of a point's state, and at its tests. For pipes and files."""
+    """Prints a line for each change of a point's state and for each of its tests. For pipes and files."""
 
     bar: Any = nullcontext()
 
@@ -74,7 +74,7 @@ class Lines:
 
 
 class Objects(Lines):
-    """An object at each change of a point, and the sweep at the end."""
+    """Prints an object for each change of a point, and the sweep at the end."""
 
     def __init__(self) -> None:
         super().__init__(())
@@ -84,7 +84,7 @@ class Objects(Lines):
 
 
 class Bars(Lines):
-    """The same lines on a terminal, above a bar for each point that runs."""
+    """Prints the same lines on a terminal, above a bar for each running point."""
 
     def __init__(self, settings: Sequence[dict[str, str]]) -> None:
         from rich.progress import (  # noqa: PLC0415 - slow to import, and needed on a terminal only
@@ -118,7 +118,7 @@ class Bars(Lines):
 
 
 def _test(point: TrackedJob) -> str:
-    """Its last test, in words."""
+    """Describes the point's last test."""
     going = point.progress
     if going is None or going.tested is None:
         return ""

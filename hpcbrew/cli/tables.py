@@ -1,4 +1,4 @@
-"""Tables of text: columns as wide as what is in them, and on a terminal no wider than it is."""
+"""Tables of text: columns are as wide as their cells, and on a terminal the table is no wider than the terminal."""
 
 import shutil
 import sys
@@ -30,9 +30,9 @@ def show(
     *,
     spare: Collection[str] = (),
 ) -> None:
-    """Prints heads and rows. Columns that nothing is in are left out. On a terminal, columns that do not fit go below
-    their row, each with its head, and break between words. `colours`: of cells that hold just these words. `spare`:
-    heads of columns that are left out to make the others fit, where they say the same of all rows.
+    """Prints heads and rows, without empty columns. On a terminal, columns that do not fit are printed below their row,
+    each with its head, and wrapped between words. `colours` maps the exact text of a cell to its colour. `spare`: heads
+    of columns that may be dropped, if they say the same for all rows, so that the others fit.
     """
     most = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     heads, shown, widths = _used(heads, [[cell(text) for text in row] for row in rows], ())
@@ -50,7 +50,7 @@ def show(
 def _used(
     heads: Sequence[str], rows: Sequence[Sequence[str]], spare: Collection[str]
 ) -> tuple[list[str], list[list[str]], list[int]]:
-    """Heads and rows without the columns that tell nothing, and how wide the others are."""
+    """Returns heads and rows without the empty and spare columns, and the widths of the remaining ones."""
     columns = [
         (head, *column)
         for head, column in zip(heads, zip(*rows, strict=True), strict=True)
@@ -61,7 +61,7 @@ def _used(
 
 
 def _fitting(widths: Sequence[int], most: int | None) -> int:
-    """How many columns, from the left, stand side by side in `most` characters; one at least."""
+    """Returns how many columns, from the left, fit side by side into `most` characters; at least one."""
     if most is None:
         return len(widths)
     ends = [sum(widths[: n + 1]) + len(GAP) * n for n in range(len(widths))]

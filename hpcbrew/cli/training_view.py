@@ -1,4 +1,4 @@
-"""How a job's training is shown until it ends: as lines of text, below a bar on a terminal, or as JSON."""
+"""Shows a job's training until it ends: as lines of text, above a bar on a terminal, or as JSON."""
 
 import shutil
 import sys
@@ -15,13 +15,13 @@ from hpcbrew.track.refresh import Site, TrackedJob
 from hpcbrew.units import span
 
 WIDE = 60
-"""Columns of a terminal that has room for a bar beside the figures."""
+"""Columns from which a terminal has room for a bar beside the figures."""
 
 
 def training(record: JobRecord, site: Site, ledger: Ledger, *, as_json: bool) -> int:
-    """Shows state, progress, test results and, at the end, where the model lies. Returns the job's exit status.
+    """Shows state, progress, test results and, at the end, where the model is. Returns the job's exit status.
 
-    Ctrl-C leaves the job to itself, says so, and returns 130.
+    Ctrl-C detaches from the job, which goes on, says so, and returns 130.
     """
     shown = Objects(record) if as_json else Bar(record) if sys.stdout.isatty() else Lines(record)
     try:
@@ -41,8 +41,8 @@ def training(record: JobRecord, site: Site, ledger: Ledger, *, as_json: bool) ->
 
 
 def next_steps(record: JobRecord) -> str:
-    """The commands that go on with a job that was submitted. One that is an array has no log of its own, and a shell
-    may take the brackets of its id for a pattern."""
+    """Returns the commands that one may want after submitting a job. An array job has no log of its own, and its name
+    is used because a shell may take the brackets of its id for a pattern."""
     if not record.is_array:
         return f"hpcbrew status {record.id}, hpcbrew logs -f {record.id}, hpcbrew cancel {record.id}"
     name, one = record.name, f"'{record.name}[1]'"
@@ -50,13 +50,13 @@ def next_steps(record: JobRecord) -> str:
 
 
 def because(status: JobStatus) -> str:
-    """Why a job stands as it does, behind the word for its state."""
+    """Returns the reason for a job's state, to be appended to the word for the state."""
     reason = printable(status.reason, one_line=True)
     return f" {reason}" if reason.startswith("at iteration ") else f": {reason}" if reason else ""
 
 
 class Lines:
-    """Lines of text: each new state, each test, the end. For pipes and files."""
+    """Prints a line of text for each new state, each test, and the end. For pipes and files."""
 
     def __init__(self, record: JobRecord) -> None:
         self.record = record
@@ -79,7 +79,7 @@ class Lines:
     def changed(self, tracked: TrackedJob) -> None:
         status = tracked.record.status
         if tracked.trouble:
-            self.say(f"{self.record.cluster} cannot be asked for now: {tracked.trouble}")
+            self.say(f"{self.record.cluster} cannot be asked at the moment: {tracked.trouble}")
         elif not status.state.final:
             self.say(f"{status.state}{because(status)}")
         if tracked.fault:
@@ -100,18 +100,18 @@ class Lines:
             self.say(f"Its log: hpcbrew logs {record.id} ({record.run_folder / layout.LOG})")
         if model:
             self.say(f"Model: {model}")
-            # For people alone: a program may take the last line for the model's.
-            broke_off = status.state in (JobState.CANCELLED, JobState.OUT_OF_WALLTIME)
-            goes_on = f"hpcbrew resume {record.name} goes on from it, " if broke_off else ""
-            fetch, plot = f"hpcbrew fetch {record.name} brings it home", f"hpcbrew plot {record.name} draws it"
-            tell(f"Next: {goes_on}{fetch}, {plot}", err=True)
+            # On standard error, since a program may expect the model on the last line of standard output.
+            unfinished = status.state in (JobState.CANCELLED, JobState.OUT_OF_WALLTIME)
+            resume = f"hpcbrew resume {record.name} continues from it, " if unfinished else ""
+            fetch, plot = f"hpcbrew fetch {record.name} downloads it", f"hpcbrew plot {record.name} plots the training"
+            tell(f"Next: {resume}{fetch}, {plot}", err=True)
 
     def say(self, line: str) -> None:
         say(line)
 
 
 class Objects(Lines):
-    """An object a line, for programs: the job at each new state, each test as the engine wrote it, the job's end."""
+    """Prints one JSON object per line: the job at each new state, each test as the engine wrote it, the job's end."""
 
     def begin(self) -> None: ...
 
@@ -126,7 +126,7 @@ class Objects(Lines):
 
 
 class Bar(Lines):
-    """The same lines on a terminal, above a bar that shows how far the training is."""
+    """Prints the same lines on a terminal, above a bar that shows the progress of the training."""
 
     def __init__(self, record: JobRecord) -> None:
         # Slow to import, and needed on a terminal only.

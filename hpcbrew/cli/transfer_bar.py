@@ -1,4 +1,4 @@
-"""The progress of what is sent or fetched, as a bar; on a terminal only."""
+"""A progress bar for uploads and downloads, on terminals only."""
 
 import sys
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from hpcbrew.transports.base import OnBytes
 
 @contextmanager
 def moving(verb: str, total: int) -> Iterator[OnBytes]:
-    """Gives a function that is to be told the bytes of each piece, of `total` in all."""
+    """Yields a function to call with the number of bytes of each piece that has moved, out of `total` bytes."""
     if not total or not sys.stderr.isatty():
         yield lambda size: None
         return

@@ -1,4 +1,4 @@
-"""What click finds wrong with a command line, in this project's words: what, what was perhaps meant, where to look."""
+"""Rewords click's errors about a command line: what is wrong, what was perhaps meant, and where to look."""
 
 import re
 from collections.abc import Iterable
@@ -9,11 +9,11 @@ from engine.printable import printable
 from engine.suggest import closest
 
 VALUE = re.compile(r"'(?P<value>.*)' is not (one of .*|'[^']*')\.?", re.DOTALL)
-"""What click says of a word that is none of those it may be."""
+"""Click's message for a value that is not one of the allowed ones."""
 
 
 def in_words(error: click.ClickException) -> str:
-    """The message, without `hpcbrew: error: ` before it; in one line, whatever was copied into the command line."""
+    """Returns the message without the leading `hpcbrew: error: `, on one line whatever the command line contains."""
     return printable(_message(error), one_line=True)
 
 

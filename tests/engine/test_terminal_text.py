@@ -24,9 +24,9 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[TextIO]:
 
 
 def test_lines_break_between_words_and_the_further_ones_are_indented(terminal: TextIO) -> None:
-    words = "Next: hpcbrew fetch shapes brings it home, hpcbrew plot shapes draws it"
+    words = "Next: hpcbrew fetch shapes downloads it, hpcbrew plot shapes plots it"
     assert terminal_text.wrapped(words, terminal, indent=4) == (
-        "Next: hpcbrew fetch shapes brings it home, hpcbrew plot\n    shapes draws it"
+        "Next: hpcbrew fetch shapes downloads it, hpcbrew plot shapes\n    plots it"
     )
     assert terminal_text.wrapped("\nb", terminal) == "\nb"
 

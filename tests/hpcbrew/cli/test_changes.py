@@ -9,7 +9,7 @@ from hpcbrew.job import JobRecord
 def test_one_job_that_cannot_be_changed_holds_up_no_other_and_is_told(lenet: JobRecord) -> None:
     told = CliRunner().invoke(hold.command, ["lenet", "0123abcd"])
     assert told.exit_code == 2
-    line = "hpcbrew: error: lenet (1.local): has ended already (done), and cannot be held\n"
+    line = "hpcbrew: error: lenet (1.local): has ended already (done) and cannot be held\n"
     assert (told.stdout, told.stderr) == ("", line * 2)
 
 
@@ -22,4 +22,4 @@ def test_as_json_each_job_has_its_outcome(lenet: JobRecord) -> None:
     told = CliRunner().invoke(release.command, ["lenet", "--json"])
     (job,) = json.loads(told.stdout)
     assert (told.exit_code, job["name"], job["outcome"]) == (2, "lenet", None)
-    assert job["error"] == "has ended already (done), and cannot be released"
+    assert job["error"] == "has ended already (done) and cannot be released"

@@ -8,7 +8,7 @@ from hpcbrew.track.ledger import Ledger
 
 def test_jobs_of_less_than_the_age_stay(hpcbrew, lenet: JobRecord) -> None:
     done = hpcbrew("clean", "--cluster", "local", "--before", "1d", "--yes")
-    assert (done.returncode, "local: no job that has ended was submitted before" in done.stdout) == (0, True)
+    assert (done.returncode, "local: there are no ended jobs submitted before" in done.stdout) == (0, True)
     assert Ledger().all() == [lenet]
 
 
@@ -26,7 +26,7 @@ def test_data_that_no_job_needs_are_taken_away(hpcbrew, home: Path) -> None:
 
 def test_a_time_that_is_none_is_told(hpcbrew) -> None:
     done = hpcbrew("clean", "--cluster", "local", "--before", "last year")
-    assert (done.returncode, "is neither an age, as 30d or 12h, nor a date" in done.stderr) == (2, True)
+    assert (done.returncode, "is neither an age like 30d or 12h nor a date" in done.stderr) == (2, True)
 
 
 def test_an_age_of_nothing_is_every_job_that_has_ended(hpcbrew, lenet: JobRecord) -> None:

@@ -106,7 +106,7 @@ def test_a_job_that_is_not_there(hpcbrew, arguments: list[str]) -> None:
     assert (done.returncode, done.stderr) == (
         2,
         "hpcbrew: error: no job 'nope' was submitted from here. hpcbrew status --all lists those that were, "
-        "and hpcbrew adopt takes up those of another machine\n",
+        "and hpcbrew adopt takes over those of another machine\n",
     )
 
 

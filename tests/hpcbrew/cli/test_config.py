@@ -41,7 +41,7 @@ def test_what_is_set_for_a_cluster_holds_for_its_new_jobs(hpcbrew, model: Path) 
     assert resources(hpcbrew, model, "--cluster", "local")["project"] is None
     hpcbrew("config", "unset", "queue")
     assert resources(hpcbrew, model)["queue"] == "standard"
-    assert "  project: ee  # the project that pays" in hpcbrew("config", "show").stdout
+    assert "  project: ee  # the project to charge" in hpcbrew("config", "show").stdout
 
 
 def test_what_a_cluster_does_not_take_is_not_set(hpcbrew) -> None:

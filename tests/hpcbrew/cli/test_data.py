@@ -29,7 +29,7 @@ def test_info_says_what_is_there_and_draws_it(hpcbrew, database, tmp_path):
 
 def test_a_sheet_that_is_not_called_a_png_is_refused(hpcbrew, database, tmp_path):
     done = hpcbrew("data", "info", database, "--sheet", tmp_path / "a.jpg")
-    assert (done.returncode, f"call it {tmp_path / 'a.png'}" in done.stderr) == (2, True)
+    assert (done.returncode, f"name it {tmp_path / 'a.png'}" in done.stderr) == (2, True)
     assert not (tmp_path / "a.jpg").exists()
 
 

@@ -233,7 +233,9 @@ def test_ctrl_c_leaves_the_job_alone(running: JobRecord) -> None:
 
 def test_an_array_has_a_log_for_each_of_its_jobs(record: JobRecord) -> None:
     array = replace(record, id="13[].srv")
-    assert log_view.missing(array, PurePosixPath("train.log")).endswith("each with its own log, as hpcbrew logs 'n[1]'")
+    assert log_view.missing(array, PurePosixPath("train.log")).endswith(
+        "each with its own log: try hpcbrew logs 'n[1]'"
+    )
 
 
 def test_a_log_is_looked_at_more_often_than_the_scheduler_is_asked(

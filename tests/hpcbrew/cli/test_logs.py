@@ -58,7 +58,7 @@ def test_a_log_that_is_not_there_is_told_and_is_no_fault(lenet: JobRecord) -> No
 
 def test_an_array_names_the_logs_of_its_jobs(lenet: JobRecord) -> None:
     Ledger().intend(replace(lenet, token="89abcdef", name="swept", id="2[].local", run_folder=lenet.run_folder / "no"))
-    assert logs("swept").stderr.endswith("each with its own log, as hpcbrew logs 'swept[1]'\n")
+    assert logs("swept").stderr.endswith("each with its own log: try hpcbrew logs 'swept[1]'\n")
 
 
 def test_as_json_the_last_line_without_end_is_a_line_and_bytes_that_are_no_text_are_shown(lenet: JobRecord) -> None:

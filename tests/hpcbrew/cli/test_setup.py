@@ -91,8 +91,8 @@ def test_added_set_up_checked_and_ready(site: Site, capsys: pytest.CaptureFixtur
     assert call(cluster_command.command, "check", "mine", "--json") == 1
     found = {f["what"]: f for f in json.loads("[" + capsys.readouterr().out.partition("\n[")[2])}
     assert found["scheduler"]["found"] == "OpenPBS 23.06.06"
-    assert found["PATH"]["found"] == "PBS is found by login shells only, which is what hpcbrew uses"
-    assert found["queue gpu"]["found"] == "up to 168:00:00, 2 GPUs a job"
+    assert found["PATH"]["found"] == "PBS is found only by login shells, which hpcbrew uses"
+    assert found["queue gpu"]["found"] == "up to 168:00:00, 2 GPUs per job"
     assert (found["engine"]["mark"], found["engine"]["remedy"]) == ("✗", "hpcbrew setup mine")
 
     assert call(setup_command.command, "mine", "--cpu", "--yes") == 0
@@ -202,7 +202,7 @@ def test_of_two_at_once_the_second_waits_and_finds_it_done(
     second.start()
     said: list[str] = []
     try:
-        until(lambda: said.append(capsys.readouterr().out) or "another setup of mine is at work" in "".join(said))
+        until(lambda: said.append(capsys.readouterr().out) or "another setup of mine is running" in "".join(said))
     finally:
         (site.home / "stall").unlink()
     first.join()
@@ -213,7 +213,9 @@ def test_of_two_at_once_the_second_waits_and_finds_it_done(
 def test_a_password_that_nobody_may_be_asked_for_ends_it_at_once(site: Site) -> None:
     call(cluster_command.command, "add", "mine", "--host", "cluster", "--scratch", "~/scratch", "--yes")
     (site.server.folder / "authorized_keys").write_text("")
-    with pytest.raises(TransportError, match=r"login: .* was refused: it takes .*without --yes: hpcbrew setup mine\."):
+    with pytest.raises(
+        TransportError, match=r"login: .* was refused: it accepts .*without --yes, run hpcbrew setup mine\."
+    ):
         call(setup_command.command, "mine", "--yes")
 
 

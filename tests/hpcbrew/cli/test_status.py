@@ -110,7 +110,7 @@ def test_a_job_that_diverged_says_so_and_when(hpcbrew, folder: Path) -> None:
     job(folder, "a", JobState.RUNNING)
     row = hpcbrew("status").stdout.splitlines()[-1]
     assert row.split()[3:6] == ["diverged", "21/90", "nan"]
-    assert "at iteration 20: the loss is no number any more" in row
+    assert "at iteration 20: the loss is no longer a number" in row
 
 
 def test_jobs_are_chosen_by_patterns_by_failure_and_by_number(hpcbrew, folder: Path) -> None:
@@ -122,7 +122,7 @@ def test_jobs_are_chosen_by_patterns_by_failure_and_by_number(hpcbrew, folder: P
     none = hpcbrew("status", "alex*")
     assert (none.returncode, none.stderr) == (
         2,
-        "hpcbrew: error: no job's name or id is like 'alex*'; hpcbrew status --all lists all of them\n",
+        "hpcbrew: error: no job's name or id matches 'alex*'; hpcbrew status --all lists all jobs\n",
     )
 
 

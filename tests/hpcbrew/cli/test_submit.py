@@ -58,7 +58,7 @@ def test_a_job_that_fails_ends_follow_with_its_status(hpcbrew, model: Path) -> N
 
 def test_without_the_engine_this_machine_takes_no_job(model: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sending, "find_spec", lambda name: None)
-    with pytest.raises(RequestError, match=r"it has no JAX: pip install 'hpcbrew\[engine\]'"):
+    with pytest.raises(RequestError, match=r"which has no JAX: pip install 'hpcbrew\[engine\]'"):
         group.main(["submit", str(model / "solver.prototxt"), "--cluster", "local"], standalone_mode=False)
     assert not left_behind(home)
 
@@ -113,7 +113,7 @@ def test_a_dry_run_as_text_ends_with_what_is_lacking(hpcbrew, model: Path) -> No
     assert done.returncode == 0
     assert "#PBS -q standard" in done.stdout
     assert f"/files/data.mdb  ← {model / 'train_lmdb' / 'data.mdb'}\n" in done.stdout
-    assert done.stdout.splitlines()[-1].startswith("To be submitted it lacks something. iitd: a job needs a project")
+    assert done.stdout.splitlines()[-1].startswith("This cannot be submitted yet. iitd: a job needs a project")
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_a_dry_run_after_another_job_asks_nobody(hpcbrew, model: Path, command: 
     assert "#PBS -W depend=afterok:12.pbs01\n" in done.stdout
     assert "Not known: --after first: iitd was not asked." in done.stdout.splitlines()[-1]
     (unknown,) = json.loads(hpcbrew(*command, model / "solver.prototxt", *options, "--json").stdout)["unknown"]
-    assert "was last heard of as queued" in unknown
+    assert "was last known to be queued" in unknown
     assert ledger.path.read_bytes() == before
 
 
@@ -194,14 +194,14 @@ BAD = {
         "Convolutoin",
     ),
     "no net": (lambda m: (m / "net.prototxt").unlink(), [], "net.prototxt"),
-    "no database": (lambda m: (m / "train_lmdb" / "data.mdb").unlink(), [], "holds no file data.mdb"),
+    "no database": (lambda m: (m / "train_lmdb" / "data.mdb").unlink(), [], "contains no file data.mdb"),
     "unknown cluster": (None, ["--cluster", "iitdd"], "Did you mean 'iitd'?"),
-    "bad walltime": (None, ["--walltime", "soon"], "is not a valid length of time"),
+    "bad walltime": (None, ["--walltime", "soon"], "is not a valid duration"),
     "bad override": (None, ["--set", "base_rl=1"], "Did you mean 'base_lr'?"),
-    "bad name": (None, ["--name", "two words"], "a job's name starts with a letter"),
+    "bad name": (None, ["--name", "two words"], "a job name must start with a letter"),
     "no weights": (None, ["--weights", "w.caffemodel"], "no weights at w.caffemodel"),
     "no state": (None, ["--resume", "s.solverstate"], "no solver state at s.solverstate"),
-    "too many nodes": (None, ["--nodes", "2"], "allows 1 node and 2 were asked"),
+    "too many nodes": (None, ["--nodes", "2"], "allows 1 node, 2 were requested"),
     "no project": (None, ["--cluster", "iitd"], "--project"),
 }  # fmt: skip
 

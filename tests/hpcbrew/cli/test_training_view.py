@@ -34,14 +34,16 @@ def test_the_end_of_a_job_says_what_comes_next(capsys: pytest.CaptureFixture[str
     Lines(record).end(record, folder / "snapshots/x_iter_5.caffemodel", None)
     told = capsys.readouterr()
     assert told.out == "Done\nModel: /r/snapshots/x_iter_5.caffemodel\n"
-    assert told.err == "Next: hpcbrew fetch lenet brings it home, hpcbrew plot lenet draws it\n"
+    assert told.err == "Next: hpcbrew fetch lenet downloads it, hpcbrew plot lenet plots the training\n"
 
 
 def test_the_end_of_one_that_broke_off_says_how_it_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
     here, folder = Address("here", "local", "local"), PurePosixPath("/r")
     record = JobRecord("a", "lenet", here, "s", 0.0, folder, JobStatus(JobState.CANCELLED, "", 143), "1.local")
     Lines(record).end(record, folder / "snapshots/x_iter_5.caffemodel", None)
-    assert capsys.readouterr().err.startswith("Next: hpcbrew resume lenet goes on from it, hpcbrew fetch lenet brings")
+    assert capsys.readouterr().err.startswith(
+        "Next: hpcbrew resume lenet continues from it, hpcbrew fetch lenet downloads"
+    )
 
 
 @pytest.mark.parametrize(("columns", "first"), [(44, "500/10000 loss 0.5"), (80, "training ━")])
