@@ -1,12 +1,13 @@
-"""How to get at a cluster again: the little of its profile that a job in the ledger keeps."""
+"""How to reach a cluster again: the few values of its profile that the ledger keeps with each job."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Address:
-    """Kept with each job, so that it is found where it was sent though the profile has changed since, and so that
-    `hpcbrew status` need not read profiles. `host` is whatever `ssh` takes; `slots` are those of the local queue.
+    """Kept with each job, so that the job is found where it was sent even if the profile has changed since, and so that
+    `hpcbrew status` need not read profiles. `host` is anything that `ssh` accepts; `slots` are those of the local
+    queue.
     """
 
     cluster: str

@@ -1,9 +1,9 @@
-"""What a command answered: the value that a transport returns and a scheduler reads."""
+"""The result of a command, which transports return and schedulers interpret."""
 
 from dataclasses import dataclass
 
 HALF = 1000
-"""Letters of what a command said that a message shows from each end."""
+"""The characters of a command's output that a message shows from each end."""
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,6 @@ class CommandResult:
 
     @property
     def words(self) -> str:
-        """What the command had to say for itself, without blank edges; of much the beginning and the end."""
+        """The command's error message, or else its output; only the start and the end if it is long."""
         said = self.err.strip() or self.out.strip() or f"exit status {self.status} and no message"
         return said if len(said) <= 2 * HALF else f"{said[:HALF]} … {said[-HALF:]}"

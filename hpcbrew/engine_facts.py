@@ -1,4 +1,4 @@
-"""What `hpcbrew setup` notes in an engine that it installed, and what that tells of it."""
+"""The facts that `hpcbrew setup` records in an engine that it installs, and what follows from them."""
 
 import functools
 import hashlib
@@ -9,7 +9,7 @@ import engine
 from engine import schema
 
 SIZE = 2**20
-"""Bytes of `layout.ENGINE_FACTS` that are read."""
+"""The most bytes of `layout.ENGINE_FACTS` that are read."""
 
 Facts = dict[str, Any]
 
@@ -18,12 +18,12 @@ GPUS, CPUS = "cuda12", "engine"
 
 
 def of(wheel: str, sha256: str, extra: str) -> Facts:
-    """The facts of an installation of this hpcbrew."""
+    """Returns the facts of an installation of this hpcbrew."""
     return {"wheel": wheel, "sha256": sha256, "extra": extra, "code": _own_code()}
 
 
 def read(data: bytes | None) -> Facts | None:
-    """None where there are none, or none that can be read: setup writes them anew."""
+    """Reads facts. None if there are none or they are malformed: setup will write them anew."""
     try:
         return schema.read_object(data, SIZE) if data else None
     except schema.Malformed:
@@ -31,18 +31,18 @@ def read(data: bytes | None) -> Facts | None:
 
 
 def is_another(facts: Facts | None) -> bool:
-    """Whether the engine is that of another hpcbrew than this one, where that is known."""
+    """Whether the engine is known to be from a different hpcbrew than this one."""
     return facts is not None and facts.get("code") != _own_code()
 
 
 def is_for_cpus(facts: Facts | None) -> bool:
-    """Whether it was installed without CUDA, where that is known."""
+    """Whether the engine is known to have been installed without CUDA."""
     return facts is not None and facts.get("extra") == CPUS
 
 
 @functools.cache
 def _own_code() -> str:
-    """A digest of the engine's code here: two engines of one version number may differ, between releases."""
+    """Returns a digest of the engine's code here: between releases, engines with the same version number may differ."""
     folder = Path(engine.__file__).parent
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*.py")):

@@ -1,26 +1,26 @@
-"""The submitter's family of errors. Each message stands alone: where, what was found, what is allowed, what to do."""
+"""The submitter's errors. Each message is self-contained: where, what was found, what is allowed, what to do."""
 
 
 class HpcbrewError(Exception):
-    """Anything the user can put right. The command line prints it without a traceback and exits with `status`."""
+    """Anything that the user can fix. The command line prints it without a traceback and exits with `status`."""
 
     status = 2
 
 
 class ProfileError(HpcbrewError):
-    """A cluster profile that is unknown or wrong: the message names file, key, value and choices."""
+    """A cluster profile is unknown or wrong: the message names file, key, value and choices."""
 
 
 class RequestError(HpcbrewError):
-    """A job that the cluster, or this machine, does not allow: the message says what would do."""
+    """The cluster, or this machine, does not allow the job: the message says what would be allowed."""
 
 
 class ManifestError(HpcbrewError):
-    """A file that a solver needs is missing or cannot be used: the message names it and where it is asked for."""
+    """A file that a solver needs is missing or cannot be used: the message names it and where it is named."""
 
 
 class LedgerError(HpcbrewError):
-    """The record of submitted jobs cannot be read or written, or holds no such job."""
+    """The ledger of submitted jobs cannot be read or written, or has no such job."""
 
 
 class SchedulerError(HpcbrewError):
@@ -28,7 +28,7 @@ class SchedulerError(HpcbrewError):
 
 
 class TransportError(HpcbrewError):
-    """A command could not be run or a file not be moved. `retryable` tells a dropped line from a refusal."""
+    """A command could not be run, or a file not moved. `retryable` distinguishes a lost connection from a refusal."""
 
     def __init__(self, message: str, *, retryable: bool = False) -> None:
         super().__init__(message)
@@ -36,9 +36,9 @@ class TransportError(HpcbrewError):
 
 
 class Unanswered(TransportError):
-    """A command was begun and said nothing for so long that it was given up: nobody can tell what became of it.
+    """A command was started and was silent for so long that it was given up: what became of it is unknown.
 
-    `retryable`: another time it may answer. It is not run again without being asked for.
+    It is `retryable`, since it may answer another time, but it is not repeated automatically.
     """
 
     def __init__(
@@ -50,14 +50,14 @@ class Unanswered(TransportError):
 
 
 class Unreachable(TransportError):
-    """The host is not known by its name here, or nobody answers there: another network may be needed."""
+    """The host's name is unknown here, or the host does not answer: another network may be needed."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, retryable=True)
 
 
 class LoginRefused(TransportError):
-    """The server was reached and would not let the user in. `offered`: the ways of logging in that were left to try;
+    """The server was reached but refused the login. `offered`: the authentication methods that were left to try;
     `fault`: the message without its advice."""
 
     def __init__(self, fault: str, offered: frozenset[str] = frozenset(), advice: str = "") -> None:
@@ -66,7 +66,7 @@ class LoginRefused(TransportError):
 
 
 class HostUnknown(TransportError):
-    """The server shows a key that is not known here, and nobody has confirmed it. `fault`: without the advice."""
+    """The server's key is not known here, and nobody has confirmed it. `fault`: the message without its advice."""
 
     def __init__(self, fault: str, fingerprint: str, advice: str) -> None:
         super().__init__(f"{fault}. {advice}")

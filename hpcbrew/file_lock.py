@@ -1,4 +1,4 @@
-"""One process of this machine at a time."""
+"""Locks that let only one process of this machine do something at a time."""
 
 import fcntl
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from hpcbrew.errors import TransportError
 
 @contextmanager
 def exclusive(what: str) -> Iterator[bool]:
-    """Waits until no other process is at `what`; gives whether there was one. Raises TransportError."""
+    """Waits until no other process is at `what`, and yields whether there was one. Raises TransportError."""
     with _lock(what) as lock:
         waited = not _take(lock)
         if waited:
@@ -20,7 +20,7 @@ def exclusive(what: str) -> Iterator[bool]:
 
 
 def busy(what: str) -> bool:
-    """Whether another process is at `what`: one would wait. Raises TransportError."""
+    """Whether another process is at `what`, so that `exclusive` would wait. Raises TransportError."""
     with _lock(what) as lock:
         return not _take(lock)
 
@@ -31,7 +31,7 @@ def _lock(what: str) -> IO[bytes]:
         return paths.private_file(path).open("wb")
     except OSError as error:
         words = f"{error.strerror}{full_disk.remedy(error.strerror, full_disk.LOCAL)}"
-        raise TransportError(f"{path}: no lock can be put there: {words}") from None
+        raise TransportError(f"{path}: cannot create this lock: {words}") from None
 
 
 def _take(lock: IO[bytes]) -> bool:

@@ -1,4 +1,4 @@
-"""A job: what was asked (JobRequest), what was worked out (JobPlan), what was sent (JobRecord), and its state."""
+"""A job: what was requested (JobRequest), what was planned (JobPlan), what was sent (JobRecord), and its state."""
 
 import re
 import secrets
@@ -13,19 +13,19 @@ from hpcbrew.address import Address
 from hpcbrew.train_flags import TrainFlags
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.+-]*")
-"""What a job may be called: PBS takes these."""
+"""The job names that PBS accepts."""
 
 TOKEN = re.compile(r"[0-9a-f]{8}")
-"""What `new_token` gives."""
+"""What `new_token` returns."""
 
 WORD, WORDS = re.compile(r"[\w.:@%+=/,*^-]+"), "one word of letters, digits and . _ : @ % + = / , * ^ -"
-"""What may go into a directive of a job's script as it stands; and the same as a message says it."""
+"""What may go unquoted into a directive of a job's script; and the same in words, for messages."""
 
 
 class JobState(StrEnum):
-    """What a job is doing, in words. The value is what `status` prints."""
+    """The state of a job. The value is what `status` prints."""
 
-    SUBMITTING = "submitting"  # written down, and the scheduler has not been heard to accept it
+    SUBMITTING = "submitting"  # in the ledger, but not yet confirmed by the scheduler
     QUEUED = "queued"
     HELD = "held"
     WAITING = "waiting"  # for its start time, or for another job
@@ -33,17 +33,17 @@ class JobState(StrEnum):
     ENDING = "ending"
     DONE = "done"
     FAILED = "failed"
-    DIVERGED = "diverged"  # its loss was no number any more, and the engine stopped
+    DIVERGED = "diverged"  # its loss became non-finite, and the engine stopped
     CANCELLED = "cancelled"
     OUT_OF_WALLTIME = "out of walltime"
     OUT_OF_MEMORY = "out of memory"
     NEVER_RAN = "never ran"
     LOST = "lost"
-    UNKNOWN = "unknown"  # the scheduler knows the job, and calls its state by a name that means nothing to us
+    UNKNOWN = "unknown"  # the scheduler knows the job, but its state cannot be interpreted
 
     @property
     def final(self) -> bool:
-        """Nothing will change any more. A lost job may yet be found: its own exit record settles it."""
+        """Whether the state will not change any more; except that a lost job may be found, by its exit record."""
         return self in FINAL
 
 
@@ -63,7 +63,7 @@ FINAL = frozenset(
 
 @dataclass(frozen=True)
 class JobStatus:
-    """A job's state at some moment, why it is so, and the exit status for those that have one."""
+    """A job's state at one moment, the reason for it, and the exit status if it has one."""
 
     state: JobState
     reason: str = ""
@@ -71,7 +71,7 @@ class JobStatus:
 
     @property
     def shell_status(self) -> int:
-        """What `submit --follow` ends with: the job's own exit status where it has one, as a shell would give it."""
+        """The exit status of `submit --follow`: the job's own if it has one, as a shell would report it."""
         if self.state is JobState.DONE:
             return 0
         if self.state is JobState.OUT_OF_WALLTIME:
@@ -86,10 +86,10 @@ class JobStatus:
 
 @dataclass(frozen=True)
 class After:
-    """A job that must be done before another begins. `id`: the scheduler's job to wait for.
+    """A job that must be done before another starts. `id`: the scheduler's job to wait for.
 
-    `folder`: the run folder of one that is several of the scheduler's jobs, one after the other, such as a chain. There
-    it can be seen whether it is done once that of this id has ended.
+    `folder`: the run folder, if it is several successive scheduler jobs, such as a chain. Once the job with this id has
+    ended, the folder shows whether the whole is done.
     """
 
     id: str
@@ -98,7 +98,7 @@ class After:
 
 
 def iso(seconds: float | None) -> str | None:
-    """A time in seconds since 1970 as ISO 8601 has it, in UTC; None for none, and for one that no calendar has."""
+    """Formats a time in seconds since 1970 by ISO 8601, in UTC; None for None and for impossible times."""
     try:
         return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
     except (OverflowError, ValueError, OSError):
@@ -106,22 +106,23 @@ def iso(seconds: float | None) -> str | None:
 
 
 Overrides = tuple[tuple[str, str], ...]
-"""Fields of a solver, each with the value that takes its place."""
+"""Solver fields with their new values."""
 
 
 def new_token() -> str:
-    """What tells a job from every other, wherever it was submitted: eight hexadecimal digits."""
+    """Returns eight hexadecimal digits that identify a job uniquely, wherever it was submitted."""
     return secrets.token_hex(4)
 
 
 @dataclass(frozen=True)
 class JobRequest:
-    """What the user asked for. None stands for the cluster's default. `walltime` in seconds, `mem` in bytes a node.
+    """What the user requested. None stands for the cluster's default. `walltime` is in seconds, `mem` in bytes per
+    node.
 
-    `links`: how many jobs may follow each other until the training is done; None is as many as it takes. `mail`: where
-    PBS writes to when the job ends. `flags`: of the engine's training, beside what follows from the rest. `layers`:
-    the modules of layers that go along, as the engine's -layers. `taken`: names of other jobs. `unknown`: of a dry run,
-    what was not asked of the cluster, in words.
+    `links`: the most jobs that may follow each other until the training is done; None means as many as it takes.
+    `mail`: the address for PBS's mail when the job ends. `flags`: further ones for the engine's training. `layers`: the
+    modules of the user's own layers, for the engine's -layers. `taken`: names of other jobs. `unknown`: for a dry run,
+    sentences on what the cluster was not asked.
     """
 
     solver: Path
@@ -149,7 +150,7 @@ class JobRequest:
 
 @dataclass(frozen=True)
 class Resources:
-    """What a job gets, nothing left open. Per node: `gpus`, `cpus`, `mem` (bytes). `walltime` in seconds."""
+    """What a job gets, fully resolved. Per node: `gpus`, `cpus`, `mem` (bytes). `walltime` is in seconds."""
 
     nodes: int
     gpus: int
@@ -163,8 +164,8 @@ class Resources:
 
 @dataclass(frozen=True)
 class Upload:
-    """One file to ship. `target` is below the cluster's scratch folder; `content` is given where the file is made
-    here; `role`: of data, what it is to the nets, as `database`."""
+    """One file to upload. `target` is below the cluster's scratch folder; `content` is given if the file is generated;
+    `role`: for data, what the nets use it as, such as `database`."""
 
     target: PurePosixPath
     size: int
@@ -176,17 +177,17 @@ class Upload:
 
 @dataclass(frozen=True)
 class JobPlan:
-    """All that will be done, worked out before anything is: what `--dry-run` prints and `submit` carries out.
+    """Everything that will be done, worked out beforehand: `--dry-run` prints it and `submit` carries it out.
 
-    `run_folder` and the uploads' targets are relative to the cluster's scratch folder, `scratch`, which may still hold
-    `~` or `$SCRATCH`: only the cluster can say what that means. `missing` says what must be given before it can be
-    submitted, as a project; nothing, mostly. `unknown`: as in the request. `warnings`: what is allowed and is hardly
-    meant. `chunk`: what one node must hold, in the words of `select`, where only the cluster can say whether one does;
-    `hosts`: so many machines must, at once. `links` is as in the request; `points`: how many jobs the array of a sweep
-    has, 0 for any other job. `there`: files that are not shipped, and that the cluster must have, each with what it is
-    to the nets. `memory`: bytes that an iteration takes of a device, about and at least; 0 where nothing
-    is known of the net's sizes. `snapshots`: bytes that its snapshots take on scratch, about; 0 likewise.
-    `installed_engine`: whether it trains with the engine that `hpcbrew setup` puts on the cluster.
+    `run_folder` and the uploads' targets are relative to the cluster's scratch folder, `scratch`, which may still
+    contain `~` or `$SCRATCH`, since only the cluster can expand them. `missing`: what must be given before it can be
+    submitted, such as a project; usually empty. `unknown`: as in the request. `warnings`: about what is valid but
+    probably not meant. `chunk`: what one node must hold, in terms of `select`, if only the cluster can say whether one
+    does; `hosts`: the number of machines that must, at once. `links`: as in the request. `points`: the number of jobs
+    in a sweep's array; 0 for any other job. `there`: files that are not sent but must exist on the cluster, each with
+    its role. `memory`: about the least bytes that an iteration takes on a device; 0 if the net's sizes are unknown.
+    `snapshots`: about the bytes that its snapshots take on scratch; 0 likewise. `installed_engine`: whether it trains
+    with the engine that `hpcbrew setup` installs on the cluster.
     """
 
     token: str
@@ -240,12 +241,12 @@ class JobRecord:
 
     @property
     def point(self) -> int | None:
-        """Its number, where it is one job of an array: of a sweep's points."""
+        """Its number if it is one job of an array, that is, a point of a sweep."""
         match = re.search(r"\[(\d+)\]$", self.token)
         return int(match[1]) if match else None
 
     def as_json(self) -> dict[str, object]:
-        """The object that `--json` prints."""
+        """Returns the object that `--json` prints."""
         return {
             "id": self.id,
             "name": self.name,

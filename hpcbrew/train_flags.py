@@ -1,4 +1,4 @@
-"""The flags of the engine's `caffe train` that a job is given as they are: what Caffe has not, by name and value."""
+"""The flags that are passed to the engine's `caffe train` unchanged: its additions to Caffe's, by name and value."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from engine import schema
 from hpcbrew.errors import RequestError
 
 TrainFlags = tuple[tuple[str, str], ...]
-"""Names without dashes, and values; that of a flag that takes none is ""."""
+"""Names without dashes, with values; "" for a flag that takes none."""
 
 _NUMBER = r"[0-9]{1,9}"
 VALUES: Mapping[str, str] = {
@@ -21,11 +21,11 @@ VALUES: Mapping[str, str] = {
     "early_stop": _NUMBER,
     "class_weights": r"[0-9.][0-9.eE+-]*(?:,[0-9.][0-9.eE+-]*)*",
 }
-"""What each takes, as a regular expression."""
+"""The values that each flag accepts, as a regular expression."""
 
 
 def read(value: object) -> tuple[str, str]:
-    """A flag as job.json has it, a list of its name and its value. Raises Malformed."""
+    """Reads a flag from job.json, a list of its name and its value. Raises Malformed."""
     match value:
         case [str(name), str(given)] if name in VALUES and re.fullmatch(VALUES[name], given):
             return name, given
@@ -33,20 +33,20 @@ def read(value: object) -> tuple[str, str]:
 
 
 def merged(before: TrainFlags, now: TrainFlags) -> TrainFlags:
-    """What a job that goes on is given: that of the job before, but for what is asked for now."""
+    """Returns the flags of a resumed job: those of the previous job, overridden by those given now."""
     return tuple({**dict(before), **dict(now)}.items())
 
 
 def arguments(flags: TrainFlags, engine: str) -> Sequence[str]:
-    """The words for the engine's command line.
+    """Returns the arguments for the engine's command line.
 
-    Raises RequestError for the site's own Caffe, which knows none, and for flags that miss another.
+    Raises RequestError for the site's own Caffe, which has none of these flags, and for flags that need another one.
     """
     names = {name for name, _ in flags}
     if "early_stop" in names and "watch" not in names:
-        raise RequestError("--early-stop needs --watch: the test output that has to get better")
+        raise RequestError("--early-stop needs --watch: the test output that must improve")
     if flags and engine == "module":
         name, value = flags[0]
         option = f"--{name.replace('_', '-')} {value}".rstrip()
-        raise RequestError(f"{option}: a site's own Caffe knows no such flag: leave it out, or --engine module")
+        raise RequestError(f"{option}: the site's own Caffe has no such flag: leave it out, or --engine module")
     return [word for name, value in flags for word in (f"-{name}", value) if word]

@@ -120,7 +120,7 @@ def test_a_job_after_another_waits_for_it(chains: Chains) -> None:
     assert after == After(first.id or "", "tiny")
     second = chains.submit("sleep", after=after, name="second")
     seen = remote.until(JobState.WAITING, record=second)
-    assert seen.record.status.reason == f"for {first.id} to end well"
+    assert seen.record.status.reason == f"for {first.id} to succeed"
     control.cancel(first, remote.ledger)
     remote.until(JobState.NEVER_RAN, record=second)
     remote.until(JobState.CANCELLED, record=remote.ledger.find(first.token))

@@ -19,7 +19,7 @@ MOMENTS = [
     2.3,
     *(pytest.param(moment / 10, marks=pytest.mark.slow) for moment in range(2, 40) if moment not in (8, 14, 18, 23)),
 ]
-TOLD = ("nothing was submitted", "the job was submitted: ", "Nobody can tell yet")
+TOLD = ("nothing was submitted", "the job was submitted: ", "It is not known yet")
 
 
 def interrupted(model: Path, after: float, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -33,7 +33,7 @@ def test_a_job_is_queued_held_released_runs_and_is_done(named: RemoteCluster, mo
     held = named.look(second).record.status
     assert held.state is JobState.HELD
     assert held.reason.startswith("held by ")
-    with pytest.raises(RequestError, match="only a job that waits can be held"):
+    with pytest.raises(RequestError, match="only a queued job can be held"):
         control.hold(first, named.ledger)
 
     started(named, first)
@@ -65,8 +65,8 @@ def test_a_job_is_cancelled(named: RemoteCluster, model: Path, when: str) -> Non
     ("body", "reason", "exit_status"),
     [
         ("exit 3", "exit status 3", 3),
-        ("kill -9 $$", "killed by SIGKILL; memory running out is the usual cause", 137),
-        ("kill -9 $PPID", "killed by SIGKILL; memory running out is the usual cause", 137),
+        ("kill -9 $$", "killed by SIGKILL; running out of memory is the usual cause", 137),
+        ("kill -9 $PPID", "killed by SIGKILL; running out of memory is the usual cause", 137),
         ("no_such_command", "exit status 127: a command was not found", 127),
     ],
 )
@@ -93,11 +93,11 @@ def test_a_job_waits_for_another_and_never_runs_where_that_fails(named: RemoteCl
     assert after == After(first.id or "", "first")
     second = named.submit(model, name="second", after=after)
     waiting = named.look(second).record.status
-    assert (waiting.state, waiting.reason) == (JobState.WAITING, f"for {first.id} to end well")
+    assert (waiting.state, waiting.reason) == (JobState.WAITING, f"for {first.id} to succeed")
     started(named, first)
     (Path(first.run_folder) / "go").touch()
     never = named.until(JobState.NEVER_RAN, record=second).record.status
-    assert never.reason == f"what it waited for never came: {first.id} to end well"
+    assert never.reason == f"what it waited for never happened: {first.id} to succeed"
 
 
 def test_a_job_that_the_scheduler_has_forgotten_is_known_by_its_exit_record(remote: RemoteCluster, model: Path) -> None:

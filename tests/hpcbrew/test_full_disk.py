@@ -40,7 +40,7 @@ def test_data_that_a_disk_has_no_room_for_are_not_sent(transport, small_disk: Pa
     source = tmp_path / "data.mdb"
     source.write_bytes(b"x" * 3_000_000)
     files = uploads([digests.measure(Item("database", source))])
-    with pytest.raises(RequestError, match=r"2\.9 MiB are to be sent, and 2\.0 MiB of 2\.0 MiB are free there"):
+    with pytest.raises(RequestError, match=r"2\.9 MiB must be sent, but 2\.0 MiB of 2\.0 MiB are free there"):
         shipping.ship(files, PurePosixPath(small_disk), transport, lambda size: None)
     assert list(small_disk.iterdir()) == []
 
@@ -54,7 +54,7 @@ def test_data_break_off_with_what_to_do_and_go_on_when_there_is_room(
     source = tmp_path / "data.mdb"
     source.write_bytes(os.urandom(5_000_000))
     files, root = uploads([digests.measure(Item("database", source))]), PurePosixPath(small_disk)
-    with pytest.raises(TransportError, match=r"small disk/data/.*No space left on device.*Make room there"):
+    with pytest.raises(TransportError, match=r"small disk/data/.*No space left on device.*Free some space there"):
         shipping.ship(files, root, transport, lambda size: None)
     assert [path.suffix for path in (small_disk / "data").iterdir()] == [".part"]
     grow(small_disk)
@@ -65,7 +65,9 @@ def test_data_break_off_with_what_to_do_and_go_on_when_there_is_room(
 
 def test_a_run_folder_is_not_made_in_part(transport, small_disk: Path) -> None:
     fill(small_disk)
-    with pytest.raises(TransportError, match=r"(?s)small disk/runs/a: .*No space left on device.*Make room there"):
+    with pytest.raises(
+        TransportError, match=r"(?s)small disk/runs/a: .*No space left on device.*Free some space there"
+    ):
         transport.make_folder(PurePosixPath(small_disk, "runs", "a"), {PurePosixPath("job.pbs"): b"x" * 10_000})
     assert list((small_disk / "runs").iterdir()) == []
 
@@ -97,7 +99,7 @@ def test_results_break_off_with_what_to_do_and_go_on_when_there_is_room(small_di
     model.parent.mkdir(parents=True)
     model.write_bytes(os.urandom(2 * download.PIECE))
     files = download.wanted(record, Local())
-    with pytest.raises(TransportError, match=r"small disk/.*No space left on device. Make room on this machine"):
+    with pytest.raises(TransportError, match=r"small disk/.*No space left on device. Free some space on this machine"):
         download.fetch(record, files, Local(), small_disk, lambda size: None)
     assert [path.name for path in (small_disk / "snapshots").iterdir()] == [f".{model.name}.part"]
     grow(small_disk)
@@ -109,7 +111,7 @@ def test_a_ledger_without_room_says_so_and_keeps_what_it_has(small_disk: Path) -
     ledger = Ledger(small_disk / "ledger.db")
     ledger.intend(running(small_disk))
     fill(small_disk)
-    with pytest.raises(LedgerError, match=r"ledger\.db: .*full.*Make room on this machine"):
+    with pytest.raises(LedgerError, match=r"ledger\.db: .*full.*Free some space on this machine"):
         ledger.intend(JobRecord("large", "n" * 100_000, *_rest(small_disk)))
     (small_disk / "filled").unlink()
     assert ledger.all()[0] == running(small_disk)

@@ -22,7 +22,7 @@ def test_what_is_asked_for_now_counts() -> None:
 
 
 def test_a_site_s_own_caffe_knows_none() -> None:
-    with pytest.raises(RequestError, match="--keep 3: a site's own Caffe knows no such flag"):
+    with pytest.raises(RequestError, match="--keep 3: the site's own Caffe has no such flag"):
         train_flags.arguments((("keep", "3"),), "module")
     assert train_flags.arguments((), "module") == []
 

@@ -26,7 +26,7 @@ def test_lengths_of_time_are_read_as_pbs_reads_them(text: str | int, expected: i
 
 @pytest.mark.parametrize("text", ["", "abc", "0", "00:00:00", "-5", "1:2:3:4:5", "12h30", "1.5h"])
 def test_what_is_no_length_of_time_is_refused_by_name(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a valid length of time"):
+    with pytest.raises(ValueError, match="is not a valid duration"):
         units.seconds(text)
 
 
@@ -59,11 +59,11 @@ def test_a_pbs_size_is_read_back(number: int) -> None:
     [
         (units.asked_time, "90", "90 of what? Write 90h, 90m or 90s"),
         (units.asked_time, "1:30", "1:30 can be hours or minutes. Write 1:30:00 for hours and minutes, 0:1:30"),
-        (units.asked_time, "0", "'0' is not a valid length of time"),
+        (units.asked_time, "0", "'0' is not a valid duration"),
         (
             units.asked_time,
             "99999999h",
-            "99999999h is more than 5 years, which PBS takes for without end: 43800:00:00 at most",
+            "99999999h is more than 5 years, which PBS takes as unlimited: at most 43800:00:00",
         ),
         (units.asked_size, "0", "'0' is not a valid size"),
         (units.asked_size, "24", "24 of what? Write 24G or 24M"),

@@ -59,7 +59,7 @@ def test_the_last_job_that_was_asked_for_is_no_fault(node: Node) -> None:
     (node.run_folder / "job.id").write_text("10.pbs01\n")
     assert node.run(engine="touch snapshots/t_iter_1.solverstate; exit 75", links=2) == 75
     assert node.called("qsub") == []
-    assert node.status.reason.startswith("left in time, with a snapshot: hpcbrew resume")
+    assert node.status.reason.startswith("stopped in time, with a snapshot: hpcbrew resume")
 
 
 def test_a_chain_that_comes_no_further_says_so(node: Node) -> None:
@@ -178,10 +178,10 @@ def test_time_that_is_up_without_a_snapshot_is_called_so(node: Node) -> None:
     assert node.run(engine="exit 75") == 75
     assert node.exit is not None
     assert node.exit.reason == (
-        "left in time, and with no snapshot to go on from: submit it again, with a longer walltime"
+        "stopped in time, but without a snapshot to continue from: submit it again, with a longer walltime"
     )
     assert node.run(engine="touch snapshots/t_iter_1.solverstate; exit 75") == 75
-    assert node.status.reason == "left in time, with a snapshot: hpcbrew resume goes on from it"
+    assert node.status.reason == "stopped in time, with a snapshot: hpcbrew resume continues from it"
 
 
 FULL = "its run folder cannot be written to: the disk may be full, or a quota used up"
@@ -192,7 +192,7 @@ def test_a_full_disk_is_no_refusal_of_the_engine(node: Node) -> None:
     assert (node.status.state, node.status.reason) == (JobState.FAILED, FULL)
     noise = "for i in $(seq 200); do echo iteration $i; done"
     assert node.run(engine=f'{noise}; echo "caffe: error: no such layer"; exit 2') == 2
-    assert node.status.reason == "exit status 2: the engine refused it; hpcbrew logs has its words"
+    assert node.status.reason == "exit status 2: the engine refused it; hpcbrew logs shows why"
 
 
 def test_what_a_job_writes_has_the_permissions_of_the_profile(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
