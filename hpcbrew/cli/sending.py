@@ -143,12 +143,12 @@ def send(plan: JobPlan, solver: str, ways: Ways) -> None:
         warn(f"warning: {words}")
     for words in plan.unknown:
         warn(f"not known: {words}")
-    with _told(plan.token):
+    with _explained_interrupts(plan.token):
         site, ledger = refresh.reach(plan.address), Ledger()
         with moving("sending", sum(upload.size for upload in plan.data)) as progress:
             record = carry_out(plan, solver, site.transport, site.scheduler, ledger, progress, warn)
         if ways.follow:
-            raise SystemExit(_shown(record)(record, site, ledger, as_json=ways.as_json))
+            raise SystemExit(_follower(record)(record, site, ledger, as_json=ways.as_json))
         if ways.as_json:
             say_json(record.as_json(), indent=2)
             return
@@ -158,7 +158,7 @@ def send(plan: JobPlan, solver: str, ways: Ways) -> None:
         tell(f"Next: {next_steps(record)}")
 
 
-def _shown(record: JobRecord) -> Callable[..., int]:
+def _follower(record: JobRecord) -> Callable[..., int]:
     if not record.is_array:
         return training
     from hpcbrew.cli import sweep_view  # noqa: PLC0415 - it imports what compares and draws
@@ -167,7 +167,7 @@ def _shown(record: JobRecord) -> Callable[..., int]:
 
 
 @contextmanager
-def _told(token: str) -> Iterator[None]:
+def _explained_interrupts(token: str) -> Iterator[None]:
     """On Ctrl-C, says what became of the job, from the ledger unless that has been said already."""
     try:
         yield

@@ -54,7 +54,7 @@ def file(role: str, path: Path, asked: str, named_in: Path, *, remote: bool = Fa
     if not exists(path, asked):
         if remote and path.is_absolute():
             return Item(role, path, there=True)
-        raise ManifestError(f"{asked}: no {role} at {path}{_looked(path, named_in, remote)}")
+        raise ManifestError(f"{asked}: no {role} at {path}{_where_looked(path, named_in, remote)}")
     if not path.is_file():
         raise ManifestError(f"{asked}: {path} is not a file, but a {role} must be one")
     if not os.access(path, os.R_OK):
@@ -69,7 +69,7 @@ def database(path: Path, backend: int, asked: str, named_in: Path, *, remote: bo
     if not exists(path, asked):
         if remote and path.is_absolute():
             return Item("database", path, (PurePosixPath(mark),), there=True)
-        raise ManifestError(f"{asked}: no {kind} at {path}{_looked(path, named_in, remote)}")
+        raise ManifestError(f"{asked}: no {kind} at {path}{_where_looked(path, named_in, remote)}")
     if not (path / mark).is_file():
         other = {"data.mdb": "CURRENT", "CURRENT": "data.mdb"}[mark]
         hint = " (it is the other kind of database: set data_param.backend)" if (path / other).is_file() else ""
@@ -93,7 +93,7 @@ def images(root: Path, members: tuple[PurePosixPath, ...], listing: Path, asked:
     raise ManifestError(f"{asked}: {listing} lists {members[0]}, but {root / members[0]} does not exist")
 
 
-def _looked(path: Path, named_in: Path, remote: bool) -> str:
+def _where_looked(path: Path, named_in: Path, remote: bool) -> str:
     looked = "" if path.is_absolute() else f" (looked in {Path.cwd()} and beside the file that names it)"
     beside = named_in.parent / path.name
     if path.name and beside.exists():

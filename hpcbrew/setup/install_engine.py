@@ -89,7 +89,7 @@ def install(
             if not _works(transport, folder):
                 raise TransportError(f"{folder}/bin/caffe was installed but does not start: {new.version().words}")
             transport.add_files(folder, {PurePosixPath(layout.ENGINE_FACTS): json.dumps(facts).encode()})
-            before = _use(transport, root, folder)
+            before = _put_into_use(transport, root, folder)
         except BaseException:
             with contextlib.suppress(TransportError):  # after a cut, the next setup removes it
                 cleanup.remove(transport, folder)
@@ -212,7 +212,7 @@ def _starts(transport: Transport, program: PurePosixPath, *arguments: str) -> bo
     return transport.run(command, PurePosixPath("/"), idle_timeout=IDLE_TIMEOUT).status == 0
 
 
-def _use(transport: Transport, root: PurePosixPath, folder: PurePosixPath) -> str:
+def _put_into_use(transport: Transport, root: PurePosixPath, folder: PurePosixPath) -> str:
     """Puts an installation into use atomically, and returns the previous one. Refuses if a folder is in the link's
     place."""
     target, link = folder.relative_to(root), f".engine.{folder.name}"

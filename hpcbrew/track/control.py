@@ -38,7 +38,7 @@ def cancel(record: JobRecord, ledger: Ledger, sites: Sites | None = None, *, pat
     with contextlib.suppress(TransportError):  # only matters if a next link of the chain is just being submitted
         site.transport.add_files(record.run_folder, {PurePosixPath(layout.CANCELLED): b""})
     try:
-        found = _each(site, seen, lambda s: s.delete_command)
+        found = _change_all(site, seen, lambda s: s.delete_command)
     except SchedulerError:  # refused: the job goes on as if nothing had been asked
         ledger.cancel_asked(record.token, asked=False)
         with contextlib.suppress(TransportError):
@@ -68,7 +68,7 @@ def hold(record: JobRecord, ledger: Ledger, sites: Sites | None = None) -> str:
         raise RequestError("is running already; only a queued job can be held")
     if suspended(seen.record.status):
         raise RequestError("has started and is suspended; only a queued job can be held")
-    if not _each(site, seen, lambda s: s.hold_command):
+    if not _change_all(site, seen, lambda s: s.hold_command):
         return "had ended before it could be held"
     return after_hold(_now(site, seen, ledger), links=len(seen.live))
 
@@ -77,7 +77,7 @@ def release(record: JobRecord, ledger: Ledger, sites: Sites | None = None) -> st
     """Releases a held job. Returns a description of the outcome. Raises RequestError for a job that has ended."""
     site, seen = _seen(record, ledger, sites)
     _check(seen, "released")
-    if not _each(site, seen, lambda s: s.release_command):
+    if not _change_all(site, seen, lambda s: s.release_command):
         return "had ended before it could be released"
     return after_release(_now(site, seen, ledger))
 
@@ -115,7 +115,7 @@ def _check_confirmed(seen: TrackedJob, verb: str) -> None:
         raise RequestError(f"{why}, and cannot be {verb}; hpcbrew status checks again")
 
 
-def _each(site: Site, seen: TrackedJob, command: Command) -> bool:
+def _change_all(site: Site, seen: TrackedJob, command: Command) -> bool:
     """Runs the command for each of the job's ids, later links of a chain first, since the end of one would start the
     next. Returns whether any of them still existed.
 

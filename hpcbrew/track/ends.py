@@ -32,7 +32,7 @@ WORDS_AT_END = 4096
 
 def doubtful(status: JobStatus) -> bool:
     """Whether the run folder may tell more about this end."""
-    return LEFT_IN_TIME in status.reason or status.reason == FORGOTTEN or _of_a_signal(status)
+    return LEFT_IN_TIME in status.reason or status.reason == FORGOTTEN or _killed_by_signal(status)
 
 
 def looked_into(transport: Transport, records: Sequence[JobRecord]) -> list[JobStatus]:
@@ -55,18 +55,18 @@ def looked_into(transport: Transport, records: Sequence[JobRecord]) -> list[JobS
             said = last_bytes(transport, folder / layout.SCHEDULER_LOG, WORDS_AT_END).decode(errors="replace")
             status = killed_by_pbs(said, status.exit_status) or status
         elif record.is_array:
-            status = _of_points(transport, record)
+            status = _array_status(transport, record)
         elif folder in never_begun:
             status = JobStatus(JobState.NEVER_RAN, NEVER_BEGAN)
         found.append(status)
     return found
 
 
-def _of_a_signal(status: JobStatus) -> bool:
+def _killed_by_signal(status: JobStatus) -> bool:
     return status.state is JobState.FAILED and status.exit_status in TERMINATED
 
 
-def _of_points(transport: Transport, record: JobRecord) -> JobStatus:
+def _array_status(transport: Transport, record: JobRecord) -> JobStatus:
     """Returns the state of an array that the scheduler has forgotten, from the exit records of its jobs."""
     try:
         number = len(run_folder.describe(record, transport).points)

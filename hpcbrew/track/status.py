@@ -46,7 +46,7 @@ def judge(
     ids = ids or ((record.id,) if record.id else ())
     asked = ids if asked is None else asked
     answered = report is not None and bool(asked) and all(i in report.jobs or i in report.unknown for i in asked)
-    by_scheduler = _of_links(ids, report) if report else None
+    by_scheduler = _link_status(ids, report) if report else None
     if exit_record is not None:
         if by_scheduler is not None and not by_scheduler.state.final and by_scheduler.state is not JobState.UNKNOWN:
             return JobStatus(JobState.ENDING)
@@ -54,7 +54,7 @@ def judge(
         explained = answered and (by_scheduler is None or by_scheduler.state is not JobState.UNKNOWN)
         if explained or not ids or status.state is JobState.CANCELLED:
             return status
-        return _open(record, exit_record, status, time.time() if now is None else now)
+        return _unexplained(record, exit_record, status, time.time() if now is None else now)
     if not answered:  # the next link of a chain may just have been submitted
         waited = record.status.state in (JobState.SUBMITTING, JobState.QUEUED)
         return JobStatus(JobState.RUNNING) if begun and waited and len(ids) == 1 else record.status
@@ -82,7 +82,7 @@ def _without_record(by_scheduler: JobStatus) -> JobStatus:
     return replace(by_scheduler, reason=f"exit status {ExitCode.WRONG}: {NO_RECORD}")
 
 
-def _open(record: JobRecord, exit_record: ExitRecord, status: JobStatus, now: float) -> JobStatus:
+def _unexplained(record: JobRecord, exit_record: ExitRecord, status: JobStatus, now: float) -> JobStatus:
     """Returns the state of a failed job on which the scheduler has not reported. The node's clock may be wrong: if the
     recorded end is before the submission, or more than a day ahead, the time counts from the submission."""
     ended = exit_record.time if record.submitted <= exit_record.time <= now + PATIENCE else record.submitted
@@ -91,7 +91,7 @@ def _open(record: JobRecord, exit_record: ExitRecord, status: JobStatus, now: fl
     return JobStatus(JobState.ENDING, f"{status.reason}, by its own record; the scheduler has not said why yet")
 
 
-def _of_links(ids: tuple[str, ...], report: QstatReport) -> JobStatus | None:
+def _link_status(ids: tuple[str, ...], report: QstatReport) -> JobStatus | None:
     """Returns the state of the link that determines the chain's state: the running one, or the next, or the last that
     ran."""
     seen = [(n, report.jobs[job_id].status) for n, job_id in enumerate(ids, 1) if job_id in report.jobs]

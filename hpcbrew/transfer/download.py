@@ -84,16 +84,16 @@ def fetch(
     """
     if odd := next((name for name in files if ".." in name.parts or name.is_absolute()), None):
         raise TransportError(f"{record.run_folder}: {odd}: this name leads out of the folder, and is not fetched")
-    with _written(into):
+    with _write_errors(into):
         work = f"fetch-{hashlib.sha256(os.fsencode(os.path.realpath(into))).hexdigest()[:32]}"
     if busy(work):
         say(f"another fetch into {into} is running on this machine: waiting for it to end")
-    places = {name: into / _placed(name, points) for name in files}
+    places = {name: into / _place(name, points) for name in files}
     with exclusive(work):
         return Fetched(places, _fetch(record, files, transport, into, places, on_bytes))
 
 
-def _placed(name: PurePosixPath, points: Sequence[Mapping[str, str]]) -> PurePosixPath:
+def _place(name: PurePosixPath, points: Sequence[Mapping[str, str]]) -> PurePosixPath:
     """Returns a file's place. Files of a sweep's point go into a folder named by its settings:
     `points/2,base_lr=0.1`."""
     number = int(name.parts[1]) if name.parts[0] == layout.POINTS and re.fullmatch("[0-9]{1,9}", name.parts[1]) else 0
@@ -113,21 +113,21 @@ def _fetch(
     on_bytes: OnBytes,
 ) -> frozenset[PurePosixPath]:
     """Fetches the files, and returns those that were here already."""
-    with _written(into):
+    with _write_errors(into):
         _claim(record, places, into)
         have = _unchanged(record, files, transport, places)
     for name, size in files.items():
         if name in have:
             on_bytes(size)
             continue
-        with _written(places[name]):
+        with _write_errors(places[name]):
             places[name].parent.mkdir(parents=True, exist_ok=True)
-            _one(record.run_folder / name, size, transport, places[name], on_bytes)
+            _fetch_file(record.run_folder / name, size, transport, places[name], on_bytes)
     return frozenset(have)
 
 
 @contextlib.contextmanager
-def _written(target: Path) -> Iterator[None]:
+def _write_errors(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -171,7 +171,7 @@ def _unchanged(
     return same
 
 
-def _one(source: PurePosixPath, size: int, transport: Transport, target: Path, on_bytes: OnBytes) -> None:
+def _fetch_file(source: PurePosixPath, size: int, transport: Transport, target: Path, on_bytes: OnBytes) -> None:
     if size <= PIECE:
         data = transport.read(source, 0, size)  # it may have grown since
         if data is None:

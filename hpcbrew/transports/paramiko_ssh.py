@@ -116,7 +116,7 @@ class Ssh(RemoteShell):
         try:
             if transport is None:
                 raise EOFError("it broke for another command")
-            channel = _begun(transport, command)
+            channel = _start(transport, command)
             try:
                 given_up = process.talk(_line(channel), stdin, output, idle_timeout)
                 if given_up is not None:
@@ -137,7 +137,7 @@ class _NotBegun(Exception):
     """The server refused a further channel, or closed it before confirming that the command had started."""
 
 
-def _begun(transport: paramiko.Transport, command: str) -> paramiko.Channel:
+def _start(transport: paramiko.Transport, command: str) -> paramiko.Channel:
     """Opens a channel and starts a command in it. If several are refused at once, paramiko tells only one of them
     why."""
     channel = None
