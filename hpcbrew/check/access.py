@@ -10,7 +10,8 @@ from hpcbrew.transports.remote_shell import RemoteShell
 
 TOP = PurePosixPath("/")
 NEEDED = ("qsub", "qstat", "qdel")
-LISTED = 'for name in "$@"; do command -v "$name" >/dev/null || echo "$name"; done'
+# The line break comes first because what a profile file prints may end without one, as a window title does.
+LISTED = 'echo; for name in "$@"; do command -v "$name" >/dev/null || echo "$name"; done'
 SKEW = 60.0  # seconds from which times in logs and of files become misleading
 
 

@@ -29,8 +29,9 @@ IFS=: read -r -a folders <<<"$folders"
 for folder in "${folders[@]}"; do module use "$folder"; done
 """
 # $1: the program above; $2: a pattern of modules to try, or empty; $3: one module, or empty; $4: folders of further
-# modules, separated by colons; the rest: commands.
+# modules, separated by colons; the rest: commands. The line break ends what profile files print without one.
 SURVEY = rf"""
+echo
 about=$1 pattern=$2 module=$3 folders=$4
 shift 4
 {USE_FOLDERS}

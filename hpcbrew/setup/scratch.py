@@ -11,8 +11,10 @@ from hpcbrew.transports.base import Transport
 
 LINK = "~/scratch"
 
-# Prints lines `@key<TAB>value`. Sites name scratch folders after the home's path or the user's name, or by $SCRATCH.
+# Prints lines `@key<TAB>value`, after a line break, which ends what profile files print without one. Sites name scratch
+# folders after the home's path or the user's name, or by $SCRATCH.
 SURVEY = r"""
+echo
 printf '@home\t%s\n' "$HOME"
 link=$HOME/scratch
 if [ -d "$link" ]; then printf '@link\tthere\t%s\n' "$(readlink -f -- "$link")"

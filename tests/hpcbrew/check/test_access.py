@@ -16,7 +16,7 @@ SITE = Cluster.model_validate({**profiles.values("openpbs"), "name": "local", "t
 def checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checked:
     """A site on this machine whose login shells look for commands in the folder `bin` first."""
     (tmp_path / "bin").mkdir()
-    (tmp_path / ".bash_profile").write_text(f"export PATH={tmp_path}/bin:/usr/bin:/bin\necho Welcome\n")
+    (tmp_path / ".bash_profile").write_text(f"export PATH={tmp_path}/bin:/usr/bin:/bin\nprintf 'Welcome '\n")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
     return Checked(SITE, Local())

@@ -39,5 +39,6 @@ def login_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LoginHome:
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.delenv("SCRATCH", raising=False)
     made = LoginHome(home, Local())
-    made.profile(f"export PATH={home}/bin:/usr/bin:/bin\necho Welcome; echo 'quota: fine' >&2")
+    title = r"printf '\033]0;here\007'"
+    made.profile(f"export PATH={home}/bin:/usr/bin:/bin\necho Welcome; echo 'quota: fine' >&2; {title}")
     return made
