@@ -35,13 +35,15 @@ def noise(site: Checked) -> Iterator[Finding]:
 
 def path(site: Checked) -> Iterator[Finding]:
     """Checks that shells find PBS. Login shells read more profile files than the shells that sshd starts for a command;
-    hpcbrew uses login shells."""
+    over ssh hpcbrew uses login shells, and on the login node itself the environment that it was started in."""
     if site.cluster.scheduler != "pbs":
         return
-    missing = _listed(site.transport.run(["bash", "-l", "-c", LISTED, "bash", *NEEDED], TOP).out)
+    remote = isinstance(site.transport, RemoteShell)
+    missing = _listed(site.transport.run(["sh", "-c", LISTED, "sh", *NEEDED], TOP).out)
     if missing:
-        remedy = "add PBS in ~/.bash_profile there, such as: export PATH=/opt/pbs/bin:$PATH"
-        yield Finding("PATH", Mark.BAD, f"a login shell does not find {', '.join(missing)}", remedy)
+        shell, where = ("a login shell", "in ~/.bash_profile there") if remote else ("this shell", "to its PATH")
+        remedy = f"add PBS {where}, such as: export PATH=/opt/pbs/bin:$PATH"
+        yield Finding("PATH", Mark.BAD, f"{shell} does not find {', '.join(missing)}", remedy)
         return
     if isinstance(site.transport, RemoteShell):
         plain = site.transport.plain(f"sh -c '{LISTED}' sh {' '.join(NEEDED)}")

@@ -77,8 +77,9 @@ class Transport(Protocol):
     ) -> CommandResult:
         """Runs a command in a folder, without input; `idempotent`: it may be run again after a cut.
 
-        A command that is silent for `idle_timeout` seconds (None: the usual limit) is given up and, as far as possible,
-        terminated; then Unanswered is raised. The other methods that talk to a cluster behave in the same way.
+        If there is no such command, the exit status is 127, as a shell's. A command that is silent for `idle_timeout`
+        seconds (None: the usual limit) is given up and, as far as possible, terminated; then Unanswered is raised. The
+        other methods that talk to a cluster behave in the same way.
         """
 
     def make_folder(self, folder: PurePosixPath, files: Mapping[PurePosixPath, bytes]) -> None:

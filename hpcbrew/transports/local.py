@@ -20,6 +20,7 @@ from hpcbrew.transports.local_reader import LocalReader, read_file, read_record
 from hpcbrew.transports.process import CommandOutput
 
 PIECE = 2**20  # bytes read and written at a time
+NOT_FOUND = 127  # as a shell says it, and so every other transport
 
 
 class Local:
@@ -44,6 +45,8 @@ class Local:
         try:
             status = process.with_process(command, (), output, idle_timeout, folder, _in_english(os.environ))
         except OSError as error:
+            if isinstance(error, FileNotFoundError) and error.filename == command[0]:
+                return CommandResult(NOT_FOUND, "", f"{command[0]}: command not found\n")
             raise TransportError(f"{command[0]}: {error.strerror} ({error.filename})") from None
         if status in (process.SILENT, process.SLOW):
             limit = idle_timeout * (process.TIMES if status == process.SLOW else 1)

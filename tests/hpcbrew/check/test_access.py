@@ -7,7 +7,9 @@ from hpcbrew.check import access
 from hpcbrew.check.finding import Checked, Mark
 from hpcbrew.clusters import profiles
 from hpcbrew.clusters.profiles import Cluster
+from hpcbrew.command_result import CommandResult
 from hpcbrew.transports.local import Local
+from hpcbrew.transports.openssh import OpenSsh
 
 SITE = Cluster.model_validate({**profiles.values("openpbs"), "name": "local", "transport": "local"})
 
@@ -33,10 +35,36 @@ def test_a_connection_names_the_user_and_the_machine(checked: Checked) -> None:
     assert " on Linux " in found.found
 
 
-def test_commands_that_a_login_shell_does_not_find_are_named(checked: Checked, tmp_path: Path) -> None:
+def test_commands_that_are_not_found_are_named(checked: Checked, tmp_path: Path) -> None:
     program(tmp_path, "qstat", "exit")
     (found,) = access.path(checked)
-    assert (found.mark, found.found) == (Mark.BAD, "a login shell does not find qsub, qdel")
+    assert (found.mark, found.found) == (Mark.BAD, "this shell does not find qsub, qdel")
+
+
+def test_on_a_login_node_what_login_shells_find_does_not_count(
+    checked: Checked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in access.NEEDED:
+        program(tmp_path, name, "exit")
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    (found,) = access.path(checked)
+    assert found.mark is Mark.BAD
+
+
+def test_a_shell_over_ssh_may_greet_without_a_line_break(
+    checked: Checked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("qstat", "qdel"):
+        program(tmp_path, name, "exit")
+
+    def plain(command: str) -> CommandResult:
+        return checked.transport.run(["sh", "-c", f"printf Welcome; {command}"], access.TOP)
+
+    shell = OpenSsh("host", attended=False)
+    monkeypatch.setattr(shell, "run", lambda *_: CommandResult(0, "", ""))
+    monkeypatch.setattr(shell, "plain", plain)
+    (found,) = access.path(Checked(SITE, shell))
+    assert found.found == "PBS is found only by login shells, which hpcbrew uses"
 
 
 def test_all_of_them_is_what_is_needed(checked: Checked, tmp_path: Path) -> None:

@@ -29,9 +29,14 @@ def test_a_command_has_nothing_to_read() -> None:
     assert Local().run(["cat"], PurePosixPath("/")).out == ""
 
 
-def test_a_command_that_is_not_there_is_named() -> None:
-    with pytest.raises(TransportError, match="no-such-command: No such file"):
-        Local().run(["no-such-command"], PurePosixPath("/"))
+def test_a_command_that_is_not_there_ends_as_a_shell_says_it() -> None:
+    answer = Local().run(["no-such-command"], PurePosixPath("/"))
+    assert (answer.status, answer.words) == (127, "no-such-command: command not found")
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TransportError, match=f"ls: No such file or directory .{tmp_path}/gone"):
+        Local().run(["ls"], PurePosixPath(tmp_path, "gone"))
 
 
 @pytest.mark.parametrize(
