@@ -101,6 +101,20 @@ def test_two_nodes_train_one_net(nodes) -> None:
     assert (there.folder / "snapshots" / "tiny_iter_3.caffemodel").is_file()
 
 
+def test_a_node_whose_clock_is_days_ahead_has_the_time_that_all_have(nodes) -> None:
+    there = nodes(
+        engine=ENGINE.replace("echo", 'echo "$((HPCBREW_DEADLINE - $(date +%s))) s left"; echo'), walltime=3600
+    )
+    home = Path(there.environment["HOME"])
+    (home / ".bash_profile").write_text(
+        '((HPCBREW_RANK)) || return 0\ndate() { /bin/date -d "2 days" "$@"; }\nexport -f date\n'
+    )
+    there.run("a", "b")
+    left = [int(there.log(rank).partition(" s left")[0].rpartition("\n")[2]) for rank in (0, 1)]
+    assert 0 < left[0] < 3600
+    assert left[1] == pytest.approx(left[0], abs=60)
+
+
 @pytest.mark.parametrize(
     ("lines", "index"),
     [(("a", "b"), 1), (("a.x", "a.x", "a.x", "b.x", "b.x", "b.x"), 3), (("a", "b", "a", "b"), 1)],
