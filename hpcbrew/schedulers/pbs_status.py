@@ -93,10 +93,12 @@ TORQUE_ENDS = {
 }
 TORQUE_NEVER = re.compile(r"deleted because its dependency of (?P<what>.+) can never be satisfied")
 
-KILLED = re.compile(r"^=>> PBS: job killed: (?P<what>\w+)\b.* exceeded limit ", re.MULTILINE)
+# The shell may have written a window title or a colour before it, without a line break.
+BEGIN = r"^(?:.*(?:\x07|\x1b\\|\x1b\[[\d;]*m))?"
+KILLED = re.compile(BEGIN + r"=>> PBS: job killed: (?P<what>\w+)\b.* exceeded limit ", re.MULTILINE)
 # From PBS's cgroups hook, `src/hooks/cgroups/pbs_cgroups.PY`: the kernel kills the job, and nothing else says why. It
 # also prints this when memory was short but nothing was killed.
-CGROUP = re.compile(r"^Cgroup (?P<what>mem|memsw) limit exceeded: ", re.MULTILINE)
+CGROUP = re.compile(BEGIN + r"Cgroup (?P<what>mem|memsw) limit exceeded: ", re.MULTILINE)
 KILLED_FOR = {"memsw": -26, "vmem": -26, "mem": -27, "cput": -28, "walltime": -29, "ncpus": -25}
 
 

@@ -123,10 +123,14 @@ KILLED = {  # recorded, of OpenPBS 23.06.06
 }
 
 
+@pytest.mark.parametrize("before", ["", "a line\n", "Welcome\n\x1b]0;me@node01\x07", "\x1b]0;me\x1b\\", "\x1b[0m"])
 @pytest.mark.parametrize("words", KILLED)
-def test_what_pbs_wrote_into_the_job_s_output_tells_why_it_killed_it(tmp_path: Path, look: Look, words: str) -> None:
+def test_what_pbs_wrote_into_the_job_s_output_tells_why_it_killed_it(
+    tmp_path: Path, look: Look, words: str, before: str
+) -> None:
+    """Profile files there may have set a window's title or a colour before."""
     ended(tmp_path / "run", 143)
-    (tmp_path / "run" / "scheduler.log").write_text(f"a line\n=>> PBS: job killed: {words}\n")
+    (tmp_path / "run" / "scheduler.log").write_text(f"{before}=>> PBS: job killed: {words}\n")
     assert look() == JobStatus(*KILLED[words], 143)
 
 
