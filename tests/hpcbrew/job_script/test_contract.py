@@ -39,7 +39,7 @@ KINDS: dict[str, tuple[dict[str, object], set[Variable], set[ExitCode], set[str]
         {"links": None},
         ALWAYS,
         ENDS | {ExitCode.DONE, ExitCode.DIVERGED, ExitCode.NO_ROOM, ExitCode.KILLED},
-        RECORDS | AGAIN,
+        RECORDS | AGAIN | {layout.SCHEDULER_LOG},
     ),
     "after": (
         {"after": After("1.pbs01", "chain", "/scratch/runs/chain-2")},
