@@ -51,13 +51,13 @@ def looked_into(transport: Transport, records: Sequence[JobRecord]) -> list[JobS
         if LEFT_IN_TIME in status.reason:
             lacks = folder / layout.SNAPSHOTS not in have_snapshots
             status = replace(status, reason=status.reason.replace(LEFT_IN_TIME, NO_SNAPSHOT)) if lacks else status
-        elif status.reason != FORGOTTEN:
-            said = last_bytes(transport, folder / layout.SCHEDULER_LOG, WORDS_AT_END).decode(errors="replace")
-            status = killed_by_pbs(said, status.exit_status) or status
-        elif record.is_array:
+        elif status.reason == FORGOTTEN and record.is_array:
             status = _array_status(transport, record)
         elif folder in never_begun:
             status = JobStatus(JobState.NEVER_RAN, NEVER_BEGAN)
+        else:
+            said = last_bytes(transport, folder / layout.SCHEDULER_LOG, WORDS_AT_END).decode(errors="replace")
+            status = killed_by_pbs(said, status.exit_status) or status
         found.append(status)
     return found
 

@@ -134,6 +134,13 @@ def test_what_pbs_wrote_into_the_job_s_output_tells_why_it_killed_it(
     assert look() == JobStatus(*KILLED[words], 143)
 
 
+def test_so_it_does_of_a_job_that_had_no_time_for_its_exit_record(tmp_path: Path, look: Look) -> None:
+    for name in ("solver.prototxt", "train.log"):
+        (tmp_path / "run" / name).touch()
+    (tmp_path / "run" / "scheduler.log").write_text("=>> PBS: job killed: walltime 80 exceeded limit 60\n")
+    assert look() == JobStatus(JobState.OUT_OF_WALLTIME, "ran longer than its walltime")
+
+
 @pytest.mark.parametrize(
     ("words", "reason"), [("mem", "used more memory than it requested"), ("memsw", "used more virtual memory than it")]
 )
