@@ -40,14 +40,18 @@ def _all(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return decorate
 
 
+node_options = _all(
+    click.option("--cpus", type=POSITIVE, metavar="N", help="Use N cores on each node."),
+    click.option("--mem", callback=_parsed(units.asked_size), metavar="SIZE", help="Memory per node, such as 24G."),
+)
+
 resource_options = _all(
     click.option("--name", help="The job's name. Default: the net's or the folder's."),
     click.option("--nodes", type=POSITIVE, default=1, metavar="N", help="Number of nodes.", show_default=True),
     click.option("--gpu", is_flag=True, help="Use one GPU on each node."),
     click.option("--gpus-per-node", type=POSITIVE, metavar="N", help="Use N GPUs on each node."),
     click.option("--gpu-type", metavar="TYPE", help="GPU model; hpcbrew cluster show lists those of a cluster."),
-    click.option("--cpus", type=POSITIVE, metavar="N", help="Use N cores on each node."),
-    click.option("--mem", callback=_parsed(units.asked_size), metavar="SIZE", help="Memory per node, such as 24G."),
+    node_options,
     click.option("--weights", type=PATH, multiple=True, help="Start from this .caffemodel; may be repeated."),
     modules_of_layers("Send along modules that define your own layers, such as my_layers.py."),
 )

@@ -101,8 +101,9 @@ class Lines:
         if model:
             self.say(f"Model: {model}")
             # On standard error, since a program may expect the model on the last line of standard output.
-            unfinished = status.state in (JobState.CANCELLED, JobState.OUT_OF_WALLTIME)
-            resume = f"hpcbrew resume {record.name} continues from it, " if unfinished else ""
+            more = " --mem SIZE" if status.state is JobState.OUT_OF_MEMORY else ""
+            unfinished = status.state in (JobState.CANCELLED, JobState.OUT_OF_MEMORY, JobState.OUT_OF_WALLTIME)
+            resume = f"hpcbrew resume {record.name}{more} continues from it, " if unfinished else ""
             fetch, plot = f"hpcbrew fetch {record.name} downloads it", f"hpcbrew plot {record.name} plots the training"
             tell(f"Next: {resume}{fetch}, {plot}", err=True)
 

@@ -43,6 +43,7 @@ BEGAN = "Job run at "
 LEFT_IN_TIME = "stopped in time, with a snapshot: hpcbrew resume continues from it"
 POINT_FAILED = "at least one job of the array failed"
 DIVERGED = "the loss is no longer a number: lower base_lr, or set clip_gradients"
+USED_MORE_MEMORY = "used more memory than it requested: request more with --mem"
 _AGAIN = "hpcbrew resume continues from its last snapshot, if it left one"
 
 # A negative Exit_status is PBS's own (JOB_EXEC_* in its job.h).
@@ -70,8 +71,8 @@ PBS_ENDS = {
     -23: (JobState.FAILED, "PBS could not start it: it had no Kerberos ticket of yours"),
     -24: (JobState.FAILED, "used more cores at once than it requested: request more with --cpus"),
     -25: (JobState.FAILED, "used more cores than it requested: request more with --cpus"),
-    -26: (JobState.OUT_OF_MEMORY, "used more virtual memory than it requested"),
-    -27: (JobState.OUT_OF_MEMORY, "used more memory than it requested"),
+    -26: (JobState.OUT_OF_MEMORY, "used more virtual memory than it requested: request more with --mem"),
+    -27: (JobState.OUT_OF_MEMORY, USED_MORE_MEMORY),
     -28: (JobState.FAILED, "used more CPU time than it requested"),
     -29: (JobState.OUT_OF_WALLTIME, "ran longer than its walltime"),
     -30: (
@@ -217,7 +218,7 @@ def _ended(job: JobView) -> JobStatus:  # noqa: PLR0911 - one return per kind of
     if "exceeded resource walltime" in comment:
         return JobStatus(JobState.OUT_OF_WALLTIME, "ran longer than its walltime", status)
     if re.search(r"exceeded resource (mem|vmem|pmem|pvmem)\b", comment):
-        return JobStatus(JobState.OUT_OF_MEMORY, "used more memory than it requested", status)
+        return JobStatus(JobState.OUT_OF_MEMORY, USED_MORE_MEMORY, status)
     if job.number("substate") == DELETED:
         by = re.search(r"terminated by (\S+)", comment)
         return JobStatus(JobState.CANCELLED, f"deleted by {shortened(by[1])}" if by else "deleted", status)

@@ -49,8 +49,8 @@ def read(record: JobRecord, transport: Transport) -> Previous:
 
 
 def plan(previous: Previous, request: JobRequest, cluster: Cluster, machine: Machine, token: str) -> JobPlan:
-    """Plans the new job. `request` says what should differ: walltime, queue, project, overrides, links, mail, after.
-    `machine` and `token`: as for `plan_job`. A job of a sweep continues as a job by itself.
+    """Plans the new job. `request` says what should differ: cpus, mem, walltime, queue, project, overrides, links,
+    mail, after. `machine` and `token`: as for `plan_job`. A job of a sweep continues as a job by itself.
 
     Raises RequestError if there is no snapshot to continue from or nothing left to do, and TransportError if the run
     folder lacks information.
@@ -133,8 +133,8 @@ def _resources(described: Mapping[str, Any], request: JobRequest, cluster: Clust
         request,
         nodes=before.nodes,
         gpus_per_node=before.gpus,
-        cpus=before.cpus,
-        mem=before.mem,
+        cpus=request.cpus or before.cpus,
+        mem=request.mem or before.mem,
         walltime=request.walltime or before.walltime,
         queue=request.queue or before.queue,
         project=request.project or before.project,

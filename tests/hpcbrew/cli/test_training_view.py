@@ -37,12 +37,15 @@ def test_the_end_of_a_job_says_what_comes_next(capsys: pytest.CaptureFixture[str
     assert told.err == "Next: hpcbrew fetch lenet downloads it, hpcbrew plot lenet plots the training\n"
 
 
-def test_the_end_of_one_that_broke_off_says_how_it_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("state", "more"), [(JobState.CANCELLED, ""), (JobState.OUT_OF_MEMORY, " --mem SIZE")])
+def test_the_end_of_one_that_broke_off_says_how_it_goes_on(
+    capsys: pytest.CaptureFixture[str], state: JobState, more: str
+) -> None:
     here, folder = Address("here", "local", "local"), PurePosixPath("/r")
-    record = JobRecord("a", "lenet", here, "s", 0.0, folder, JobStatus(JobState.CANCELLED, "", 143), "1.local")
+    record = JobRecord("a", "lenet", here, "s", 0.0, folder, JobStatus(state, "", 143), "1.local")
     Lines(record).end(record, folder / "snapshots/x_iter_5.caffemodel", None)
     assert capsys.readouterr().err.startswith(
-        "Next: hpcbrew resume lenet continues from it, hpcbrew fetch lenet downloads"
+        f"Next: hpcbrew resume lenet{more} continues from it, hpcbrew fetch lenet downloads"
     )
 
 

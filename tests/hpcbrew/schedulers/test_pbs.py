@@ -214,7 +214,7 @@ def test_torque_spells_the_exit_status_otherwise() -> None:
 # whose array of others had failed.
 TORQUE_ENDS = {
     "over its walltime": ("exit_status = -11", JobState.OUT_OF_WALLTIME, "ran longer than its walltime"),
-    "over its memory": ("exit_status = -10", JobState.OUT_OF_MEMORY, "used more memory than it requested"),
+    "over its memory": ("exit_status = -10", JobState.OUT_OF_MEMORY, pbs_status.USED_MORE_MEMORY),
     "nothing to wait for": (
         "comment = Job 48[].torque01 deleted because its dependency of array 43[].\n\ttorque01 can never be satisfied\n"
         "    exit_status = 271",

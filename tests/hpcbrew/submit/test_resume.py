@@ -66,6 +66,20 @@ def test_what_is_asked_for_anew_wins(before: JobRecord) -> None:
     assert json.loads(described or b"")["set"] == {"max_iter": "50"}
 
 
+def test_more_memory_and_cores_can_be_requested(before: JobRecord) -> None:
+    selects = [
+        line
+        for made in (resumed(before), resumed(before, mem=48 << 30), resumed(before, cpus=2))
+        for line in made.script.splitlines()
+        if line.startswith("#PBS -l select=")
+    ]
+    assert selects == [
+        "#PBS -l select=1:ncpus=4:ngpus=1:mem=24gb:centos=skylake",
+        "#PBS -l select=1:ncpus=4:ngpus=1:mem=48gb:centos=skylake",
+        "#PBS -l select=1:ncpus=2:ngpus=1:mem=24gb:centos=skylake",
+    ]
+
+
 def test_what_is_done_is_not_resumed(before: JobRecord) -> None:
     Path(before.run_folder / "snapshots" / "t_iter_10.caffemodel").write_bytes(b"x")
     with pytest.raises(RequestError, match=r"all of its 3 iterations are done.*--set max_iter=6"):

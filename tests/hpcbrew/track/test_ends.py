@@ -8,6 +8,7 @@ from support import mac
 
 from hpcbrew.address import Address
 from hpcbrew.job import JobRecord, JobState, JobStatus
+from hpcbrew.schedulers.pbs_status import USED_MORE_MEMORY
 from hpcbrew.track import refresh
 from hpcbrew.track.ends import NEVER_BEGAN, NO_SNAPSHOT
 from hpcbrew.track.ledger import Ledger
@@ -117,7 +118,7 @@ def test_what_was_cancelled_from_another_machine_is_so(tmp_path: Path, look: Loo
 
 
 KILLED = {  # recorded, of OpenPBS 23.06.06
-    "mem 602012kb exceeded limit 102400kb": (JobState.OUT_OF_MEMORY, "used more memory than it requested"),
+    "mem 602012kb exceeded limit 102400kb": (JobState.OUT_OF_MEMORY, USED_MORE_MEMORY),
     "walltime 62 exceeded limit 60": (JobState.OUT_OF_WALLTIME, "ran longer than its walltime"),
     "cput 12 exceeded limit 10": (JobState.FAILED, "used more CPU time than it requested"),
 }
