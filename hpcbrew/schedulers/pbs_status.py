@@ -85,7 +85,7 @@ PBS_ENDS = {
 TORQUE_ENDS = {
     **{status: end for status, end in PBS_ENDS.items() if status >= -7},
     -8: (JobState.FAILED, "PBS could not run its script"),
-    -9: (JobState.FAILED, "PBS could not write scheduler.log: the disk may be full, or a quota used up"),
+    -9: (JobState.FAILED, "PBS could not write scheduler.log: the disk may be full or a quota exceeded"),
     -10: PBS_ENDS[-27],
     -11: PBS_ENDS[-29],
     -12: PBS_ENDS[-28],
@@ -287,7 +287,7 @@ def failed(status: int) -> JobStatus:
         return JobStatus(JobState.FAILED, f"killed by {name}{hint}", status)
     words = {
         ExitCode.WRONG: "the engine refused it; hpcbrew logs shows why",
-        ExitCode.NO_ROOM: "its run folder cannot be written to: the disk may be full, or a quota used up",
+        ExitCode.NO_ROOM: "its run folder cannot be written to: the disk may be full or a quota exceeded",
         126: "a command could not be run",
         127: "a command was not found",
     }

@@ -155,7 +155,7 @@ def test_a_job_waits_for_the_link_at_work_and_not_for_one_that_may_be_deleted(no
     assert node.run("21.pbs01", after=chain) == 0  # killed while at work, and the third has not begun
     assert node.called("qsub")[1:] == ["-W depend=afterany:3.pbs01 job.pbs"]
     assert node.run("22.pbs01", after=chain) == 69
-    assert node.status == JobStatus(JobState.NEVER_RAN, "chain broke off: the last of its jobs ended without a word")
+    assert node.status == JobStatus(JobState.NEVER_RAN, "chain stopped: its last job ended without an exit record")
 
 
 def test_a_job_that_cannot_wait_any_longer_says_so(node: Node, chain: After) -> None:
@@ -163,7 +163,7 @@ def test_a_job_that_cannot_wait_any_longer_says_so(node: Node, chain: After) -> 
     assert node.run(after=chain) == 69
     assert node.status == JobStatus(
         JobState.NEVER_RAN,
-        "chain goes on, and no further job could be submitted to wait for it (qsub: Bad UID for job execution)",
+        "chain continues, but no further job could be submitted to wait for it (qsub: Bad UID for job execution)",
     )
 
 
@@ -197,7 +197,7 @@ def test_time_that_is_up_without_a_snapshot_is_called_so(node: Node) -> None:
     assert node.status.reason == "stopped in time, with a snapshot: hpcbrew resume continues from it"
 
 
-FULL = "its run folder cannot be written to: the disk may be full, or a quota used up"
+FULL = "its run folder cannot be written to: the disk may be full or a quota exceeded"
 
 
 def test_a_full_disk_is_no_refusal_of_the_engine(node: Node) -> None:
