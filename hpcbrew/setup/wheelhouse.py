@@ -16,12 +16,12 @@ from hpcbrew.setup import wheel as wheels
 
 MARK = "@target\t"
 
-# Run by the new environment's Python there.
+# Run by the new environment's Python there. The line break ends what profile files print without one.
 ASK = f"""
 import json
 from pip._vendor.packaging import markers, tags
 platforms = list(dict.fromkeys(tag.platform for tag in tags.sys_tags() if tag.platform != "any"))
-print({MARK!r} + json.dumps({{"environment": markers.default_environment(), "platforms": platforms}}))
+print("\\n" + {MARK!r} + json.dumps({{"environment": markers.default_environment(), "platforms": platforms}}))
 """
 
 _NEEDED = {"python_full_version": re.compile(r"\d+(\.\d+)*.*"), "platform_release": None}

@@ -109,9 +109,11 @@ def talk(line: Line, stdin: Iterable[bytes], output: CommandOutput, idle_timeout
     clock = _Clock(idle_timeout, lasting=output.lasting)
 
     def hear(stream: Callable[[], bytes], said: bytearray) -> None:
-        while not output.full and (piece := stream()):
-            said.extend(piece)
-            clock.moved(len(piece))
+        # A broken connection ends the stream. Whoever opened it knows from the missing exit status that it was cut.
+        with contextlib.suppress(OSError, EOFError):
+            while not output.full and (piece := stream()):
+                said.extend(piece)
+                clock.moved(len(piece))
 
     def feed() -> None:
         # A command may end without reading all its input: its exit status says more than the broken pipe.

@@ -79,7 +79,7 @@ def test_a_pip_that_does_not_say_is_an_error() -> None:
         ('{"environment": {}, "platforms": []}', "python_full_version is missing"),
         ('{"environment": {"python_full_version": "x", "platform_release": ""}}', "python_full_version: 'x'"),
         ('{"environment": {"python_full_version": "3.12", "platform_release": ""}, "platforms": ["--index-url=x"]}',
-         "platforms: number 1"),
+         "platforms: item 1"),
     ],
 )  # fmt: skip
 def test_a_target_that_cannot_be_read_is_an_error(said: str, why: str) -> None:

@@ -55,5 +55,5 @@ def test_flags_of_the_training_are_read_back() -> None:
 
 @pytest.mark.parametrize("flag", [["solver", "x"], ["keep", "-1"], ["keep"], "keep", ["keep", 2], ["nan", "stop\n-x"]])
 def test_what_is_no_flag_of_the_training_is_refused(flag: object) -> None:
-    with pytest.raises(Malformed, match="flags: number 1"):
+    with pytest.raises(Malformed, match="flags: item 1"):
         read({"flags": [flag]})

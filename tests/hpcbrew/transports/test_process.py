@@ -1,3 +1,4 @@
+import threading
 from collections.abc import Iterable, Sequence
 
 import pytest
@@ -20,6 +21,21 @@ def test_both_streams_are_heard_and_the_input_is_fed() -> None:
 def test_a_command_may_end_without_reading_what_it_is_sent() -> None:
     status, output = run("echo enough", [b"x" * 2**20])
     assert (status, output.out) == (0, b"enough\n")
+
+
+def test_a_connection_that_breaks_ends_what_is_heard_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    unhandled: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", unhandled.append)
+    pieces, output = iter([b"some", EOFError()]), CommandOutput()
+
+    def out() -> bytes:
+        piece = next(pieces)
+        if isinstance(piece, bytes):
+            return piece
+        raise piece
+
+    assert process.talk(process.Line(len, lambda: None, out, lambda: b""), (), output, 30) is None
+    assert (output.out, unhandled) == (b"some", [])
 
 
 def test_one_that_closes_its_streams_and_stays_is_given_up_too() -> None:
