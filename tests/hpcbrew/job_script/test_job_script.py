@@ -78,7 +78,10 @@ def test_a_mac_s_own_chain_knows_its_newest_snapshot(node: Node, tmp_path: Path)
     assert node.lines("links.log") == ["11.pbs01 75 t_iter_10.solverstate"]
 
 
-@pytest.mark.parametrize(("what", "status"), [("mem 3kb exceeded limit 2kb", 137), ("walltime 6 exceeded limit 5", 75)])
+@pytest.mark.parametrize(
+    ("what", "status"),
+    [("mem 3kb exceeded limit 2kb", 137), ("walltime 6 exceeded limit 5", 75), ("cput 6 exceeded limit 5", 75)],
+)
 def test_a_chain_does_not_go_on_with_too_little_memory(node: Node, what: str, status: int) -> None:
     """Each of its jobs would leave a snapshot when PBS kills it, and look as if the chain came on."""
     node.run_folder.mkdir(parents=True)
@@ -88,7 +91,7 @@ def test_a_chain_does_not_go_on_with_too_little_memory(node: Node, what: str, st
     assert node.run(links=None) == status
     if status == 137:
         assert node.called("qsub") == []
-        assert f"asked for the same ({what}): submit it again and ask for more" in node.status.reason
+        assert f"asked for the same ({what}): hpcbrew resume continues it with more" in node.status.reason
 
 
 def test_a_chain_does_not_run_on_where_nothing_can_be_written(node: Node) -> None:
