@@ -34,7 +34,7 @@ _PYTHON_2_SYNTAX = re.compile(
 _PYTHON_2_LINE = re.compile(r"^\s*(print|exec)\b(?!\s*\()|\braise\s+\w+\s*,|<>|`|^\s*except\s+[\w.]+\s*,|\bur['\"]")
 
 
-def told(error: BaseException, code: str = "") -> str:
+def described(error: BaseException, code: str = "") -> str:
     """`TYPE: MESSAGE (FILE:LINE, in FUNCTION)`; for Python 2 code, also how to convert it to Python 3.
 
     `code`: what to name as the place if no line of the user's own is in the traceback.

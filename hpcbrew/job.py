@@ -184,10 +184,10 @@ class JobPlan:
     submitted, such as a project; usually empty. `unknown`: as in the request. `warnings`: about what is valid but
     probably not meant. `chunk`: what one node must hold, in terms of `select`, if only the cluster can say whether one
     does; `hosts`: the number of machines that must, at once. `links`: as in the request. `points`: the number of jobs
-    in a sweep's array; 0 for any other job. `there`: files that are not sent but must exist on the cluster, each with
-    its role. `memory`: about the least bytes that an iteration takes on a device; 0 if the net's sizes are unknown.
-    `snapshots`: about the bytes that its snapshots take on scratch; 0 likewise. `installed_engine`: whether it trains
-    with the engine that `hpcbrew setup` installs on the cluster.
+    in a sweep's array; 0 for any other job. `files_on_cluster`: files that are not sent but must exist on the cluster,
+    each with its role. `memory`: about the least bytes that an iteration takes on a device; 0 if the net's sizes are
+    unknown. `snapshots`: about the bytes that its snapshots take on scratch; 0 likewise. `installed_engine`: whether it
+    trains with the engine that `hpcbrew setup` installs on the cluster.
     """
 
     token: str
@@ -208,7 +208,7 @@ class JobPlan:
     warnings: tuple[str, ...] = ()
     chunk: Mapping[str, str] = field(default_factory=dict)
     hosts: int = 1
-    there: tuple[tuple[str, PurePosixPath], ...] = ()
+    files_on_cluster: tuple[tuple[str, PurePosixPath], ...] = ()
     memory: int = 0
     snapshots: int = 0
     installed_engine: bool = False

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.data.rounding import rounded
+from engine.data.rounding import round_half_away
 
 CHANNELS = 6
 """Channels of labels: class, centre x and y, width, height, overlap."""
@@ -100,7 +100,7 @@ def _add(made: np.ndarray, fields: Fields, boxes: Boxes, k: int) -> None:
 def _inside(fields: Fields, inside: tuple[int, int, int, int]) -> np.ndarray:
     """(H, W): whether each location is on the picture."""
     x1, y1, x2, y2 = inside
-    left, top, width, height = (rounded(v / fields.stride) for v in (x1, y1, x2 - x1, y2 - y1))
+    left, top, width, height = (round_half_away(v / fields.stride) for v in (x1, y1, x2 - x1, y2 - y1))
     column, row = np.arange(fields.width), np.arange(fields.height)[:, None]
     return (column >= left) & (column < left + width) & (row >= top) & (row < top + height)
 

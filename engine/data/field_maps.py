@@ -1,6 +1,6 @@
 """The sizes of the pictures and label maps of an ImageGtData layer (MS-CNN), derived from its settings."""
 
-from engine.data.rounding import rounded
+from engine.data.rounding import round_half_away
 from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb
 
@@ -27,7 +27,7 @@ def picture(p: pb.ImageGtDataParameter, listed: Size) -> Size:
     return size
 
 
-def told(p: pb.ImageGtDataParameter) -> Size | None:
+def size_from_settings(p: pb.ImageGtDataParameter) -> Size | None:
     """The same as `picture`, but without the list; None if the size depends on that."""
     crop = (p.crop_height, p.crop_width) if p.crop_height and p.crop_width else None
     whole = stretched(p) or crop
@@ -47,7 +47,7 @@ def maps(p: pb.ImageGtDataParameter, size: Size) -> list[Size]:
     height, width = size
     made = [(height // stride, width // stride) for stride in p.downsample_rate]
     for each, stride in zip(made, p.downsample_rate, strict=True):
-        if each != (rounded(height / stride), rounded(width / stride)) or 0 in each:
+        if each != (round_half_away(height / stride), round_half_away(width / stride)) or 0 in each:
             raise DataError(
                 f"pictures of {height}×{width} do not divide into a map with downsample_rate {stride}: make height and "
                 f"width multiples of {stride}."

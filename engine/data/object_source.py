@@ -14,7 +14,7 @@ from engine.data.image_source import read_picture, stretched
 from engine.data.list_source import ListSource
 from engine.data.padded_rows import FEWEST, padded
 from engine.data.picture_list import integer
-from engine.data.rounding import rounded
+from engine.data.rounding import round_half_away
 from engine.data.source import Batch
 from engine.data.window_words import CORNERS, Words
 from engine.errors import BadRecord, DataError
@@ -198,12 +198,15 @@ class ObjectSource(ListSource):
         if (across, down) == (1, 1):
             return picture, boxes, (x, y)
         if across > 1.5 or down > 1.5:  # what the crop will not show need not be enlarged
-            columns, rows = min(rounded(1.2 * width / across), width), min(rounded(1.2 * height / down), height)
-            x1 = min(max(rounded(x - columns / 2), 0), width - columns)
-            y1 = min(max(rounded(y - rows / 2), 0), height - rows)
+            columns, rows = (
+                min(round_half_away(1.2 * width / across), width),
+                min(round_half_away(1.2 * height / down), height),
+            )
+            x1 = min(max(round_half_away(x - columns / 2), 0), width - columns)
+            y1 = min(max(round_half_away(y - rows / 2), 0), height - rows)
             picture = picture[:, y1 : y1 + rows, x1 : x1 + columns]
             boxes, x, y = _moved(boxes, 1, 1, -x1, -y1), x - x1, y - y1
-        size = rounded(picture.shape[1] * down), rounded(picture.shape[2] * across)
+        size = round_half_away(picture.shape[1] * down), round_half_away(picture.shape[2] * across)
         if min(size) < 1:
             raise DataError(f"would be {size[0]}×{size[1]} when scaled to the size chosen for its object")
         return stretched(picture, size), _moved(boxes, across, down), (x * across, y * down)
@@ -212,14 +215,14 @@ class ObjectSource(ListSource):
         """Random factors for the width and height of a picture, which bring an object of this width and height to a
         size from min_scale to max_scale, in half octaves."""
         p = self.param
-        steps = np.arange(rounded(OCTAVE * log2(p.max_scale / p.min_scale) + 1)) / OCTAVE
+        steps = np.arange(round_half_away(OCTAVE * log2(p.max_scale / p.min_scale) + 1)) / OCTAVE
         areas = (p.min_scale * 2**steps) ** 2
         area = width * height
         ratios = np.minimum(area, areas) / np.maximum(area, areas)
         here = steps[int(np.argmax(ratios))] if np.max(ratios) > 0 else 0.0
         across = down = float(2 ** (steps[rng.integers(len(steps))] - here))
         if p.HasField("min_whaspect") and p.HasField("max_whaspect") and rng.integers(2) and width > 0 and height > 0:
-            shapes = rounded((p.max_whaspect - p.min_whaspect) / ASPECT_STEP)
+            shapes = round_half_away((p.max_whaspect - p.min_whaspect) / ASPECT_STEP)
             change = (rng.integers(shapes) * ASPECT_STEP + p.min_whaspect) / (width / height)
             least, most = p.min_scale * SLACK[0], p.max_scale * SLACK[1]
             if rng.integers(2):
@@ -244,8 +247,8 @@ def _part(size: int, room: int, middle: float, noise: int) -> tuple[int, int, in
     """The crop along one axis of a picture: the offset in the crop at which the picture begins, the first pixel of the
     picture that is in it, and how many are. `room`: the size of the crop, which is centred on `middle`."""
     if size <= room:
-        return min(max(rounded((room - size) / 2) + int(noise), 0), room - size), 0, size
-    begin = rounded(middle) + int(noise) - rounded(room / 2)
+        return min(max(round_half_away((room - size) / 2) + int(noise), 0), room - size), 0, size
+    begin = round_half_away(middle) + int(noise) - round_half_away(room / 2)
     return 0, min(max(begin, 0), size - room), room
 
 

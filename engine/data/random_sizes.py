@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.data import distortion
 from engine.data.augment import by_fours
-from engine.data.rounding import rounded
+from engine.data.rounding import round_half_away
 from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb
 
@@ -156,7 +156,7 @@ class Stretched(RandomSizes):
 
     def change(self, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         p, (_, *old) = self.param, picture.shape
-        height, width = (max(self.crop, rounded(side)) for side in self._sides(old[0], old[1], rng))
+        height, width = (max(self.crop, round_half_away(side)) for side in self._sides(old[0], old[1], rng))
         if not p.allow_upscale:
             height, width = min(height, old[0]), min(width, old[1])
         if [height, width] == old:

@@ -3,6 +3,6 @@
 import math
 
 
-def rounded(x: float) -> int:
+def round_half_away(x: float) -> int:
     """The nearest whole number; halves are rounded away from zero."""
     return math.floor(x + 0.5) if x >= 0 else math.ceil(x - 0.5)

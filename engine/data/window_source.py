@@ -12,7 +12,7 @@ from engine.data.bad_records import BadRecords, GoodNumbers
 from engine.data.datum import Colour, decode
 from engine.data.image_source import read_file
 from engine.data.picture_list import finite, integer
-from engine.data.rounding import rounded
+from engine.data.rounding import round_half_away
 from engine.data.source import Batch, State, check_labels, draws, position
 from engine.data.transform import Transform
 from engine.data.window_words import CORNERS, Words
@@ -239,8 +239,14 @@ def _place(
 def _clip(centre: float, half: float, size: int, crop: int) -> tuple[int, int, int, int, int]:
     """Along one axis: the first and last pixel inside the picture; and, once warped, the padding before and after it
     and its length."""
-    first, last = rounded(centre - half), rounded(centre + half)
+    first, last = round_half_away(centre - half), round_half_away(centre + half)
     scale = crop / (last - first + 1)
     before, behind = max(0, -first), max(0, last - size + 1)
     inside = last - behind - (first + before) + 1
-    return first + before, last - behind, rounded(before * scale), rounded(behind * scale), rounded(inside * scale)
+    return (
+        first + before,
+        last - behind,
+        round_half_away(before * scale),
+        round_half_away(behind * scale),
+        round_half_away(inside * scale),
+    )

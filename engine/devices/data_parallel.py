@@ -125,8 +125,10 @@ class DataParallel:
     def check(self, net: Net) -> None:
         """Raises LayerError if there are several devices, and a layer cannot be trained on them."""
         for layer in net.layers if self.count > 1 else ():
-            if layer.alone:
-                raise layer.error(f"it {layer.alone}, but {self.count} devices would train it: use one, -gpu 0.")
+            if layer.single_device_reason:
+                raise layer.error(
+                    f"it {layer.single_device_reason}, but {self.count} devices would train it: use one, -gpu 0."
+                )
 
     @contextmanager
     def naming_lost_nodes(self) -> Iterator[None]:

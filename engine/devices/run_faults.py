@@ -12,7 +12,7 @@ from engine.errors import DeviceError
 from engine.host import memory
 from engine.units import short_size
 
-LESS = f"What takes less: {memory.less('-')}; on a GPU, -recompute."
+LESS = f"What takes less: {memory.saving_advice('-')}; on a GPU, -recompute."
 
 ASKED = re.compile(r"allocat\w* ([\d.]+) ?(bytes|B|[KMGT]iB)\b")
 

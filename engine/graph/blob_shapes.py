@@ -71,7 +71,7 @@ def sizes(graph: Graph, sources: Mapping[str, Sequence[Shape]]) -> Sizes:
             continue
         tops, params = made
         if node.bottoms:
-            fits.made(node, len(tops), counts.named_tops(node))
+            fits.top_count(node, len(tops), counts.named_tops(node))
         fits.loss_weights(node, counts.named_tops(node))
         known.blobs.update(zip(node.tops, tops, strict=False))
         fits.param_blocks(node, len(params))

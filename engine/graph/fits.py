@@ -158,7 +158,7 @@ def loss_weights(node: Node, tops: int) -> list[float]:
     return weights
 
 
-def made(node: Node, tops: int, named: int) -> None:
+def top_count(node: Node, tops: int, named: int) -> None:
     """As many tops are named as the layer makes."""
     if tops != named:
         raise node.error(f"it makes {tops} tops and {named} are named.")

@@ -32,7 +32,7 @@ def peak() -> int:
     return most if sys.platform == "darwin" else most * 1024
 
 
-def less(dashes: str) -> str:
+def saving_advice(dashes: str) -> str:
     """Advice on training with less memory. dashes: how a flag begins."""
     return f"a smaller batch_size, with iter_size to make up for it, or {dashes}precision bfloat16"
 

@@ -105,9 +105,9 @@ class Layer:
 
     host: ClassVar[bool] = False
     """Whether it computes on the host (Python, DetectionOutput), between separately compiled spans of the net."""
-    judges: ClassVar[bool] = False
+    judges_detections: ClassVar[bool] = False
     """Whether its top says which detections are correct, for average precision in test runs (DetectionEvaluate)."""
-    alone: ClassVar[str] = ""
+    single_device_reason: ClassVar[str] = ""
     """Why the layer cannot run on several devices at once, as the predicate of a sentence; empty for most layers."""
 
     per_channel: tuple[int, int | None] | None = None
@@ -116,7 +116,7 @@ class Layer:
     """Whether the layer is y = max(x, 0)."""
 
     precision: Precision = "float32"
-    said: Sequence[LogLine] = ()
+    setup_log: Sequence[LogLine] = ()
     """What Caffe logs when it sets this layer up, in addition to what it logs for every layer."""
     class_weights: np.ndarray | None = None
     """The weight of each class, once `weigh_classes` has set it."""
@@ -157,7 +157,7 @@ class Layer:
         """
         return self.forward(params, bottoms, ctx), {}
 
-    def pulled(
+    def host_backward(
         self, params: Arrays, bottoms: Arrays, asked: Sequence[bool], diffs: Sequence[Any]
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """The backward pass of a host layer, after its `forward`: the gradients of its parameters and of its bottoms.
@@ -207,7 +207,7 @@ class Layer:
         makes a different number of tops.
         """
         made = self.setup(*bottoms)
-        fits.made(self.node, len(made), len(known))
+        fits.top_count(self.node, len(made), len(known))
         self.top_shapes = [tuple(int(d) for d in (s if k is None else k)) for k, s in zip(known, made, strict=True)]
         for n, shape in enumerate(self.top_shapes):
             self.check_size(f'its top "{self.config.top[n]}"' if n < len(self.config.top) else "its top", shape)
@@ -281,7 +281,7 @@ class SourceLayer(Layer):
 
 
 SIZED_BY_VALUES = "makes tops whose sizes depend on values"
-"""Why a dynamic layer cannot run on several devices at once; see `Layer.alone`."""
+"""Why a dynamic layer cannot run on several devices at once; see `Layer.single_device_reason`."""
 
 
 class HostLayer(Layer):
@@ -289,7 +289,7 @@ class HostLayer(Layer):
 
     dynamic = True
     host = True
-    alone = SIZED_BY_VALUES
+    single_device_reason = SIZED_BY_VALUES
 
     def measure(self, params: Arrays, bottoms: Arrays) -> None:
         return None

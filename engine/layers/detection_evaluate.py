@@ -29,7 +29,7 @@ class DetectionEvaluate(HostLayer):
     """
 
     bottoms = (2, 2)
-    judges = True
+    judges_detections = True
 
     def setup(self, detections: Shape, boxes: Shape) -> list[Shape]:
         p = self.config.detection_evaluate_param

@@ -13,7 +13,7 @@ class HDF5Output(Layer):
     """Writes its two bottoms, data and label, with equally many rows, to an HDF5 file. No tops."""
 
     sink = True
-    alone = "writes one file"
+    single_device_reason = "writes one file"
 
     def setup(self, data: Shape, label: Shape) -> list[Shape]:
         if not self.config.hdf5_output_param.file_name:

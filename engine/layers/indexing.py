@@ -72,7 +72,7 @@ class Filter(Layer):
     """
 
     dynamic = True
-    alone = SIZED_BY_VALUES
+    single_device_reason = SIZED_BY_VALUES
 
     def setup(self, *bottoms: Shape) -> list[Shape]:
         *blobs, selector = bottoms

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.lax import stop_gradient
 
-from engine.data.rounding import rounded
+from engine.data.rounding import round_half_away
 from engine.layers.base import Array, Arrays, Context, HostLayer, Shape, count
 from engine.layers.box_regression import normalization
 from engine.layers.registry import layer
@@ -112,7 +112,7 @@ class ProposalTarget(HostLayer):
         between = ~is_object & (overlaps >= p.bg_thr_lw) & (overlaps < p.bg_thr_hg)
         others = np.flatnonzero(between)
         size = len(of_object) + len(others) if p.batch_size == -1 else p.batch_size
-        most = len(of_object) if p.batch_size == -1 else rounded(p.fg_fraction * p.batch_size)
+        most = len(of_object) if p.batch_size == -1 else round_half_away(p.fg_fraction * p.batch_size)
         of_object = _drawn(of_object, most, ctx, 0)
         room = size - len(of_object)
         if len(others) <= room and p.pickup_discard:

@@ -68,7 +68,7 @@ class Python(Layer):
 
     dynamic = True
     host = True
-    alone = "is one Python object in a process"
+    single_device_reason = "is one Python object in a process"
     user: UserLayer
     below: list[Blob]
     above: list[Blob]
@@ -169,7 +169,7 @@ class Python(Layer):
         def backward(kept: Any, diffs: Any) -> Any:
             params, bottoms, asked = kept
             known = [None if isinstance(diff, SymbolicZero) else diff for diff in diffs]
-            return self.pulled(params, bottoms, [a is not None for a in asked], known)
+            return self.host_backward(params, bottoms, [a is not None for a in asked], known)
 
         if not any(isinstance(x, jax.core.Tracer) for x in (*params, *bottoms)):
             return run(list(params), list(bottoms))
@@ -177,7 +177,7 @@ class Python(Layer):
         differentiable.defvjp(forward, backward, symbolic_zeros=True)
         return list(differentiable(list(params), list(bottoms)))
 
-    def pulled(
+    def host_backward(
         self, params: Arrays, bottoms: Arrays, asked: Sequence[bool], diffs: Sequence[Any]
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Runs the user's backward. As in Caffe, `data` of the tops is what the last forward left, and `diff` of the
@@ -233,7 +233,7 @@ class Named:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is not None and not isinstance(error, KeyboardInterrupt):
             p = self._layer.config.python_param
-            located = self._layer.error(user_errors.told(error, f"{p.module}.{p.layer}"))
+            located = self._layer.error(user_errors.described(error, f"{p.module}.{p.layer}"))
             raise user_errors.caught_as(located, error) from error
 
 
@@ -258,7 +258,7 @@ class PythonSource(Python, SourceLayer):
 
     bottoms = SourceLayer.bottoms
     tops = SourceLayer.tops
-    alone = SourceLayer.alone
+    single_device_reason = SourceLayer.single_device_reason
     dynamic = False
     host = False
     prefetch = None

@@ -6,7 +6,7 @@ from jax.lax import stop_gradient
 from engine.graph import regions
 from engine.layers.base import Array, Arrays, Context, Layer, Shape
 from engine.layers.registry import layer
-from engine.ops.roi import bin_lengths, max_of_bins, rounded, sample_weights, span_weights, weighted_bins
+from engine.ops.roi import bin_lengths, max_of_bins, round_half_away, sample_weights, span_weights, weighted_bins
 
 SAMPLES = 2
 """Sampling points of ROIAlign along each axis of a bin, as in the paper's experiments."""
@@ -59,7 +59,7 @@ class ROIPooling(_Grid):
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         x, rois = bottoms
         pictures, corners = self.regions(rois)
-        x1, y1, x2, y2 = rounded(corners * self.scale)
+        x1, y1, x2, y2 = round_half_away(corners * self.scale)
         rows = self._bounds(y1, y2, self.bins[0], x.shape[2])
         columns = self._bounds(x1, x2, self.bins[1], x.shape[3])
         return [max_of_bins(x, pictures, rows, columns, (x2 >= x1) & (y2 >= y1))]
@@ -91,7 +91,7 @@ class PSROIPooling(_PoolsRegions):
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         x, rois = bottoms
         pictures, corners = self.regions(rois)
-        x1, y1, x2, y2 = rounded(corners)
+        x1, y1, x2, y2 = round_half_away(corners)
         rows, columns = self._weights(y1, y2, x.shape[2]), self._weights(x1, x2, x.shape[3])
         maps = x.reshape(x.shape[0], self.dim, self.group, self.group, *x.shape[2:])
         return [weighted_bins(maps, pictures, rows, columns)]

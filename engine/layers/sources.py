@@ -44,7 +44,7 @@ class DataLayer(SourceLayer):
         batches = self.open(seed=0)
         try:
             shapes = batches.shapes()
-            self.said = list(self.lines(batches, shapes[0]))
+            self.setup_log = list(self.lines(batches, shapes[0]))
             return shapes
         except DataError as e:
             # A configuration that does not fit the first image most likely fits none, so skipping it is no remedy.
@@ -147,7 +147,7 @@ class AnnotatedData(DataLayer):
     """
 
     tops = (1, 2)
-    alone = "makes one top of the boxes of all its pictures"
+    single_device_reason = "makes one top of the boxes of all its pictures"
 
     def batches(self, seed: int) -> Source:
         p, own = self.config.data_param, self.config.annotated_data_param

@@ -179,7 +179,9 @@ def _pulled_on_host(net: Differentiated, i: int, given: Given, diffs: Mapping[Va
     if all(diff is None for diff in own):
         return None
     numbers, bottoms, asked = net.param_ids[i], net.graph.nodes[i].bottoms, net.needs_backward.bottoms[i]
-    to_params, to_bottoms = net.layers[i].pulled([params[k] for k in numbers], [values[v] for v in bottoms], asked, own)
+    to_params, to_bottoms = net.layers[i].host_backward(
+        [params[k] for k in numbers], [values[v] for v in bottoms], asked, own
+    )
     found = {j: x.astype(values[bottoms[j]].dtype) for j, x in enumerate(to_bottoms) if asked[j]}
     return Gradients(
         {k: x.reshape(params[k].shape) for k, x in zip(numbers, to_params, strict=True) if net.params[k].learned},

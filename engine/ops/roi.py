@@ -207,7 +207,7 @@ def sample_weights(at: Array, size: int, beyond: float = 1) -> Array:
     return jnp.mean(jnp.where(outside[..., None], 0, weights), axis=-2)
 
 
-def rounded(x: Array) -> Array:
+def round_half_away(x: Array) -> Array:
     """The nearest integer, with halves rounded away from 0, like C's round."""
     return jnp.sign(x) * jnp.floor(jnp.abs(x) + 0.5)
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from engine.ops.roi import bin_lengths, rounded, sample_weights
+from engine.ops.roi import bin_lengths, round_half_away, sample_weights
 
 Array = jax.Array
 Bins = tuple[int, int]
@@ -92,7 +92,7 @@ def _search(x: Array, rois: Array, bins: Bins, scale: float) -> tuple[_Best, Arr
 
 
 def _axes(x: Array, rois: Array, bins: Bins, scale: float) -> tuple[Array, _Axis, _Axis]:
-    x1, y1, x2, y2 = rounded(rois[:, 1:].T * scale)[..., None]
+    x1, y1, x2, y2 = round_half_away(rois[:, 1:].T * scale)[..., None]
     rows, columns = _Axis(y1, y2, x.shape[2], bins[0]), _Axis(x1, x2, x.shape[3], bins[1])
     return rois[:, 0].astype(jnp.int32), rows, columns
 

@@ -101,7 +101,7 @@ def load(module: LayerModule) -> None:
     except EngineError:
         raise
     except (Exception, SystemExit) as e:
-        raise LayerError(f"{module.path}: {user_errors.told(e)}") from e
+        raise LayerError(f"{module.path}: {user_errors.described(e)}") from e
     finally:
         sys.path.remove(root)
         sys.path.append(root)  # for its later imports
@@ -166,7 +166,7 @@ def _read(name: str, path: Path, root: Path, *, installed: bool = False) -> Laye
             warnings.simplefilter("ignore")
             tree = ast.parse(source, str(path))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as e:
-        raise PrototxtError(f"{path}: {user_errors.told(e)}") from e
+        raise PrototxtError(f"{path}: {user_errors.described(e)}") from e
     types = tuple(dict.fromkeys(_types(tree)))
     schema, line = next(_schemas(tree), ("", 0))
     if not types and not schema:

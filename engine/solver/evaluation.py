@@ -162,5 +162,5 @@ class TestNet:
     def _detections(self) -> list[str]:
         """The names of the outputs that say which detections are right."""
         rows = zip(self.net.layers, self.net.tops, strict=True)
-        made = {v.blob for layer, tops in rows if layer.judges for v in tops}
+        made = {v.blob for layer, tops in rows if layer.judges_detections for v in tops}
         return [name for name in self.net.output_names if name in made]

@@ -112,7 +112,7 @@ def _tested(model: str, weights: str, names: Sequence[str], gpu: str) -> "TestNe
 
 def _can_go_on(net: "Net") -> bool:
     """Whether the blobs of a batch do not depend on earlier batches, and all batches give the same number of rows."""
-    return not net.recurrent_state and not any(layer.alone or layer.host for layer in net.layers)
+    return not net.recurrent_state and not any(layer.single_device_reason or layer.host for layer in net.layers)
 
 
 def _settings(tested: "TestNet", model: str, weights: str, batches: int) -> dict[str, Any]:

@@ -42,7 +42,11 @@ def as_json(plan: JobPlan) -> dict[str, object]:
             }
             for upload in (*plan.definitions, *plan.data)
         ],
-        **({"used_there": [{"role": role, "path": str(path)} for role, path in plan.there]} if plan.there else {}),
+        **(
+            {"used_there": [{"role": role, "path": str(path)} for role, path in plan.files_on_cluster]}
+            if plan.files_on_cluster
+            else {}
+        ),
         "commands": commands(plan),
         "lacks": plan.missing or None,
         "warnings": list(plan.warnings),
@@ -72,8 +76,8 @@ def summary(plan: JobPlan) -> Iterator[str]:
     if plan.snapshots:
         rows["snapshots"] = f"they take about {short_size(plan.snapshots)} on scratch"
     rows["files"] = _sent(plan)
-    if plan.there:
-        named = "; ".join(f"{role}: {path}" for role, path in plan.there)
+    if plan.files_on_cluster:
+        named = "; ".join(f"{role}: {path}" for role, path in plan.files_on_cluster)
         rows["used there"] = f"{named}. Not on this machine; checked on {plan.address.cluster} before anything is sent"
     rows |= {"run folder": f"{plan.scratch.rstrip('/') or 'local'}/{plan.run_folder}"}
     for head, words in rows.items():

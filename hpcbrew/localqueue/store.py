@@ -104,12 +104,9 @@ def transaction() -> Iterator[sqlite3.Connection]:
 
 
 def add(db: sqlite3.Connection, name: str, workdir: str, options: dict[str, Any], environment: dict[str, str]) -> int:
-    held = bool(options.get("hold"))
-    state, substate = ("H", 20) if held else ("Q", 10)
-    row = (name, state, substate, workdir, json.dumps(options), json.dumps(environment), held, time.time())
+    row = (name, "Q", 10, workdir, json.dumps(options), json.dumps(environment), time.time())
     cursor = db.execute(
-        "INSERT INTO jobs(name, state, substate, workdir, options, environment, held, ctime) VALUES (?,?,?,?,?,?,?,?)",
-        row,
+        "INSERT INTO jobs(name, state, substate, workdir, options, environment, ctime) VALUES (?,?,?,?,?,?,?)", row
     )
     assert cursor.lastrowid is not None
     return cursor.lastrowid

@@ -93,7 +93,7 @@ def _with_maps(node: Node) -> list[Shape] | None:
     p = node.config.image_gt_data_param
     n = fits.batch_size(node, p.batch_size)
     try:
-        size = field_maps.told(p)
+        size = field_maps.size_from_settings(p)
         maps: list[Shape] = [(n, 6, *each) for each in field_maps.maps(p, size)] if size else []
     except DataError as error:
         raise node.error(str(error)) from None

@@ -43,7 +43,7 @@ def plan_job(
     manifests = [collect(each, remote=remote) for each in requests]
     for manifest in manifests:
         advice.check_length(manifest.solver, request.solver)
-    shipped = dict.fromkeys(item for m in manifests for item in m.items if not item.there) if remote else ()
+    shipped = dict.fromkeys(item for m in manifests for item in m.items if not item.on_cluster) if remote else ()
     measured = {item: digests.measure(item) for item in shipped}
     return _plan(request, cluster, resources, manifests, measured, token, points)
 
@@ -90,7 +90,7 @@ def _plan(
         data=uploads(measured.values()),
         weights=["-weights", ",".join(str(place(item)) for item in first.weights)] if first.weights else [],
         snapshot=str(place(first.resume) / first.resume.members[0]) if first.resume else None,
-        there=tuple(dict.fromkeys(need for manifest in manifests for need in _there(manifest))),
+        files_on_cluster=tuple(dict.fromkeys(need for manifest in manifests for need in _files_on_cluster(manifest))),
         warnings=tuple(
             dict.fromkeys(
                 (
@@ -105,9 +105,9 @@ def _plan(
     )
 
 
-def _there(manifest: Manifest) -> Iterator[tuple[str, PurePosixPath]]:
+def _files_on_cluster(manifest: Manifest) -> Iterator[tuple[str, PurePosixPath]]:
     for item in manifest.items:
-        if item.there:
+        if item.on_cluster:
             yield from ((item.role, PurePosixPath(file)) for file in item.files)
 
 
@@ -132,7 +132,7 @@ def assemble(
     data: tuple[Upload, ...] = (),
     weights: Sequence[str] = (),
     snapshot: str | None = None,
-    there: tuple[tuple[str, PurePosixPath], ...] = (),
+    files_on_cluster: tuple[tuple[str, PurePosixPath], ...] = (),
     warnings: tuple[str, ...] = (),
     needed: int = 0,
     snapshots: int = 0,
@@ -155,7 +155,7 @@ def assemble(
         script=script,
         definitions=tuple(_made(folder / target, text) for target, text in made.items()),
         data=data,
-        there=there,
+        files_on_cluster=files_on_cluster,
         command=once.command(submit),
         resources=resources,
         max_iter=job.max_iter,

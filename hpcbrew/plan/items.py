@@ -14,14 +14,14 @@ from hpcbrew.errors import ManifestError
 class Item:
     """Something that is uploaded or used in place: a file, or the `members` of a folder.
 
-    `path` is absolute. `members` are relative to it, and empty for a single file. `there`: this machine does not have
-    it, and the cluster is expected to have it at this path; `members` are then the files that prove it.
+    `path` is absolute. `members` are relative to it, and empty for a single file. `on_cluster`: this machine does not
+    have it, and the cluster is expected to have it at this path; `members` are then the files that prove it.
     """
 
     role: str
     path: Path
     members: tuple[PurePosixPath, ...] = ()
-    there: bool = False
+    on_cluster: bool = False
 
     @cached_property
     def files(self) -> tuple[Path, ...]:
@@ -53,7 +53,7 @@ def file(role: str, path: Path, asked: str, named_in: Path, *, remote: bool = Fa
     """
     if not exists(path, asked):
         if remote and path.is_absolute():
-            return Item(role, path, there=True)
+            return Item(role, path, on_cluster=True)
         raise ManifestError(f"{asked}: no {role} at {path}{_where_looked(path, named_in, remote)}")
     if not path.is_file():
         raise ManifestError(f"{asked}: {path} is not a file, but a {role} must be one")
@@ -68,7 +68,7 @@ def database(path: Path, backend: int, asked: str, named_in: Path, *, remote: bo
     kind, mark = ("LMDB", "data.mdb") if backend == pb.DataParameter.LMDB else ("LevelDB", "CURRENT")
     if not exists(path, asked):
         if remote and path.is_absolute():
-            return Item("database", path, (PurePosixPath(mark),), there=True)
+            return Item("database", path, (PurePosixPath(mark),), on_cluster=True)
         raise ManifestError(f"{asked}: no {kind} at {path}{_where_looked(path, named_in, remote)}")
     if not (path / mark).is_file():
         other = {"data.mdb": "CURRENT", "CURRENT": "data.mdb"}[mark]
@@ -89,7 +89,7 @@ def images(root: Path, members: tuple[PurePosixPath, ...], listing: Path, asked:
     if exists(root / members[0], asked):
         return Item("images", root, members)
     if remote:
-        return Item("images", root, members[:1], there=True)
+        return Item("images", root, members[:1], on_cluster=True)
     raise ManifestError(f"{asked}: {listing} lists {members[0]}, but {root / members[0]} does not exist")
 
 

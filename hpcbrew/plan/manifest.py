@@ -148,7 +148,7 @@ class _Collector:
             resume = items.with_siblings(resume)
         self._walk_nets()
         for item in (*weights, *(r.item for r in self.references if r.item.role == "weights")):
-            if not item.there:
+            if not item.on_cluster:
                 self._check_weights(item.path)
         self.warnings += advice.warnings(
             self.solver, self.request.solver, self.request.gpus_per_node, tests=self.has_tests
@@ -320,7 +320,7 @@ class _Collector:
             if reference in self.references:
                 continue
             self.references.append(reference)
-            if item.there:
+            if item.on_cluster:
                 continue
             if role == "database" and layer.type == "Data":
                 self.labels[path] = sampled_records.look(item.path, layer, asked)
@@ -335,7 +335,7 @@ class _Collector:
                 absolute = (message.root_folder or names[0]).startswith("/")
                 images = items.images(root, members, item.path, asked, remote=self.remote and absolute)
                 self.references.append(Reference(definition, (*prefix, part, "root_folder"), images))
-                if not file_lists.has_pairs(layer) and role != "list of videos" and not images.there:
+                if not file_lists.has_pairs(layer) and role != "list of videos" and not images.on_cluster:
                     listed_pictures.check_files(images.path, images.members, layer, asked)
 
     def _names(self, role: str, layer: pb.LayerParameter, path: Path, found: Path, asked: str) -> list[str]:

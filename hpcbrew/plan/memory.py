@@ -69,7 +69,7 @@ def warnings(
 ) -> list[str]:
     """Returns a warning if that is more memory than the job gets. `kind`: the type of its GPUs, if the profile names
     it; `others`: all GPU types of the cluster, by name."""
-    less = memory.less("--")
+    less = memory.saving_advice("--")
     if resources.gpus and kind is not None and kind.memory is not None and needed > SHARE * kind.memory:
         enough = [name for name, other in others if other.memory is not None and SHARE * other.memory >= needed]
         larger = f", or --gpu-type {enough[0]}" if enough else ""

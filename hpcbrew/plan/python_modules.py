@@ -96,7 +96,7 @@ def _parsed(text: str, file: Path, asked: str) -> ast.Module:
             warnings.simplefilter("ignore")
             return ast.parse(text, str(file))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ManifestError(f"{asked}: {user_errors.told(error)}") from None
+        raise ManifestError(f"{asked}: {user_errors.described(error)}") from None
 
 
 def _imports(module: ast.Module, package: tuple[str, ...]) -> Iterator[str]:

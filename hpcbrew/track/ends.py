@@ -35,7 +35,7 @@ def doubtful(status: JobStatus) -> bool:
     return LEFT_IN_TIME in status.reason or status.reason == FORGOTTEN or _killed_by_signal(status)
 
 
-def looked_into(transport: Transport, records: Sequence[JobRecord]) -> list[JobStatus]:
+def resolved(transport: Transport, records: Sequence[JobRecord]) -> list[JobStatus]:
     """Returns the true states of jobs whose ends are `doubtful`. Raises TransportError if the cluster does not
     answer."""
     in_time = [r for r in records if LEFT_IN_TIME in r.status.reason]

@@ -333,7 +333,7 @@ def _with_ends_seen(site: Site, before: list[JobRecord], tracked: list[TrackedJo
         return tracked
     tracked = list(tracked)
     try:
-        true = ends.looked_into(site.transport, [tracked[n].record for n in doubtful])
+        true = ends.resolved(site.transport, [tracked[n].record for n in doubtful])
     except HpcbrewError as error:
         for n in doubtful:
             tracked[n] = replace(tracked[n], record=before[n], trouble=str(error))

@@ -54,7 +54,7 @@ class Report:
                 log.info("net.cpp:408", f"{layer.name} <- {value.blob}")
             for value in net.tops[i]:
                 log.info("net.cpp:382", f"{layer.name} -> {value.blob}{' (in-place)' if value.blob in bottoms else ''}")
-            for line in layer.said:
+            for line in layer.setup_log:
                 (log.warning if line.warns else log.info)(line.where, line.message)
             log.info("net.cpp:124", f"Setting up {layer.name}")
             for value, weight in zip(net.tops[i], net.loss_weights[i], strict=True):

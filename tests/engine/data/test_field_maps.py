@@ -25,14 +25,14 @@ LISTED = 40, 56
 def test_a_crop_counts_before_a_size_that_all_get_and_that_before_the_list(fields, size, told):
     p = pb.ImageGtDataParameter(**fields)
     assert field_maps.picture(p, LISTED) == size
-    assert field_maps.told(p) == told
+    assert field_maps.size_from_settings(p) == told
 
 
 def test_a_crop_of_more_than_there_is_is_refused_with_and_without_the_list():
     with pytest.raises(DataError, match=r"pictures of 40×56 .* cannot be cropped to 41×48"):
         field_maps.picture(pb.ImageGtDataParameter(crop_height=41, crop_width=48), LISTED)
     with pytest.raises(DataError, match=r"pictures of 64×96 .* cannot be cropped to 65×48"):
-        field_maps.told(pb.ImageGtDataParameter(**RESIZED | {"crop_height": 65, "crop_width": 48}))
+        field_maps.size_from_settings(pb.ImageGtDataParameter(**RESIZED | {"crop_height": 65, "crop_width": 48}))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ def said(monkeypatch, kind: str, block: str, *tops: str) -> list[str]:
     named = " ".join(f'top: "{top}"' for top in tops or ("data", "label"))
     param = text.parse(f'layer {{ name: "d" type: "{kind}" {named} {block} }}', pb.NetParameter)
     (layer,) = Net.from_param(param, pb.TRAIN).layers
-    return [f"{where}] {message}" for where, message, _ in layer.said]
+    return [f"{where}] {message}" for where, message, _ in layer.setup_log]
 
 
 @pytest.mark.parametrize("backend", ["lmdb", "leveldb"])

@@ -174,12 +174,12 @@ DROPPED = NET.replace('bottom: "y"', 'bottom: "z"').replace(
 
 def test_an_iteration_that_is_looked_into_draws_the_same_random_numbers(tmp_path):
     (tmp_path / "net.prototxt").write_text(DROPPED)
-    plain, looked_into = solver("iter_size: 3"), solver("iter_size: 3")
-    looked_into.add_callback(lambda: None, lambda: None)
-    for s in (plain, looked_into):
+    plain, watched = solver("iter_size: 3"), solver("iter_size: 3")
+    watched.add_callback(lambda: None, lambda: None)
+    for s in (plain, watched):
         s.step(3)
-    np.testing.assert_array_equal(looked_into.net.blobs["z"].data, plain.net.blobs["z"].data)
-    np.testing.assert_allclose(looked_into.net.params["ip"][0].data, plain.net.params["ip"][0].data, rtol=1e-5)
+    np.testing.assert_array_equal(watched.net.blobs["z"].data, plain.net.blobs["z"].data)
+    np.testing.assert_allclose(watched.net.params["ip"][0].data, plain.net.params["ip"][0].data, rtol=1e-5)
 
 
 def test_passes_after_a_solver_with_a_seed_draw_the_same_random_numbers(tmp_path):

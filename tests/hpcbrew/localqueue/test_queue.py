@@ -308,7 +308,7 @@ def test_nobody_else_may_read_the_queue(submit) -> None:
 )
 def test_a_damaged_queue_is_told_of(capsys: pytest.CaptureFixture[str], part: bytes, damage: bytes, said: str) -> None:
     with store.transaction() as db:
-        store.add(db, "n", "/", {"ncpus": 1, "ngpus": 0, "nodes": 1, "queue": "local", "hold": True}, {})
+        store.add(db, "n", "/", {"ncpus": 1, "ngpus": 0, "nodes": 1, "queue": "local"}, {})
     path = store.folder() / "queue.db"
     path.write_bytes(path.read_bytes().replace(part, damage))
     main(["qstat"])

@@ -39,7 +39,7 @@ def test_data_that_are_to_be_on_the_cluster_are_named_as_they_are_and_not_sent(m
     net = model / "net.prototxt"
     net.write_text(net.read_text().replace('"train_lmdb"', '"/site/train_lmdb"'))
     made = plan(model)
-    assert (made.data, made.there) == ((), (("database", PurePosixPath("/site/train_lmdb/data.mdb")),))
+    assert (made.data, made.files_on_cluster) == ((), (("database", PurePosixPath("/site/train_lmdb/data.mdb")),))
     assert 'source: "/site/train_lmdb"' in file(made, "net.prototxt")
 
 

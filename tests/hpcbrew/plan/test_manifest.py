@@ -76,7 +76,7 @@ def test_what_is_named_by_its_whole_path_and_is_not_here_is_the_clusters(
     (model / "net.prototxt").write_text(layer(kind, body))
     request = JobRequest(model / "solver.prototxt")
     found = collect(request, remote=True)
-    assert [str(file) for item in found.items for file in item.files if item.there] == [there]
+    assert [str(file) for item in found.items for file in item.files if item.on_cluster] == [there]
     assert any(written in text for text in found.texts(lambda item: str(item.path)).values())
     with pytest.raises(ManifestError, match=r"/site/|/pics/"):
         collect(request)
@@ -84,7 +84,7 @@ def test_what_is_named_by_its_whole_path_and_is_not_here_is_the_clusters(
 
 def test_weights_may_be_the_clusters_too_and_a_name_that_is_not_whole_is_not(model: Path) -> None:
     request = replace(JobRequest(model / "solver.prototxt"), weights=(Path("/site/a.caffemodel"),))
-    assert [item.there for item in collect(request, remote=True).weights] == [True]
+    assert [item.on_cluster for item in collect(request, remote=True).weights] == [True]
     with pytest.raises(ManifestError, match="if the cluster has it already, give its absolute path there"):
         collect(replace(request, weights=(Path("a.caffemodel"),)), remote=True)
 

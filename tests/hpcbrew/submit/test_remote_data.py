@@ -16,7 +16,7 @@ PLAN = JobPlan("t", "n", Address("far", "ssh", "pbs"), "", "~/s", PurePosixPath(
 def test_what_the_cluster_lacks_is_named_before_anything_is_sent(transport: Transport, tmp_path: Path) -> None:
     (tmp_path / "a 'b' $(c)").write_text("x")
     there = ("weights", PurePosixPath(tmp_path / "a 'b' $(c)"))
-    remote_data.check(replace(PLAN, there=(there,)), transport)
+    remote_data.check(replace(PLAN, files_on_cluster=(there,)), transport)
     lacking = PurePosixPath(tmp_path / "db/data.mdb")
     with pytest.raises(RequestError, match=f"no readable database at {lacking}, neither here nor on far: correct"):
-        remote_data.check(replace(PLAN, there=(there, ("database", lacking))), transport)
+        remote_data.check(replace(PLAN, files_on_cluster=(there, ("database", lacking))), transport)
