@@ -8,6 +8,9 @@ KEPT = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR", "LD_
 KEPT_PREFIXES = ("LC_", "PYTHON", "PYTEST_", "COV_", "COVERAGE_", "JAX_", "XLA_", "CUDA_", "NVIDIA_")
 """Variables that the interpreter, pytest and JAX need to run as they were started."""
 
+COMPILED_ANEW = "PYTHONDONTWRITEBYTECODE"
+"""With it, each of the hundreds of programs that tests start would compile hundreds of modules."""
+
 
 def clear(environment: MutableMapping[str, str]) -> None:
     """Leaves only what a program needs to run, and a PATH without the scheduler's folder.
@@ -16,7 +19,7 @@ def clear(environment: MutableMapping[str, str]) -> None:
     programs started by the tests may compute here.
     """
     for name in list(environment):
-        if name not in KEPT and not name.startswith(KEPT_PREFIXES):
+        if name == COMPILED_ANEW or (name not in KEPT and not name.startswith(KEPT_PREFIXES)):
             del environment[name]
     folders = environment["PATH"].split(":")
     environment["PATH"] = ":".join(folder for folder in folders if not _is_schedulers(Path(folder)))

@@ -85,7 +85,9 @@ def _assert_same(mine: Solver, theirs: Solver) -> None:
 
 
 @pytest.mark.parametrize("iter_size", [1, 2])
-@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[] if kind in ("SGD", "Adam") else [pytest.mark.slow]) for kind in TYPES]
+)  # one array of history for each parameter, and two
 def test_resumed_run_equals_the_one_that_went_on(kind: str, iter_size: int, make_solver: MakeSolver):
     settings = _settings(kind) + f"iter_size: {iter_size}"
     with make_solver(settings, NET) as through:
