@@ -18,6 +18,8 @@ NO_RECORD = (
     "full, or a quota exhausted"
 )
 
+BY_USER = "by hpcbrew cancel"
+
 FORGOTTEN = "the scheduler no longer knows it, and it left no exit record"
 
 PATIENCE = 24 * 3600
@@ -46,7 +48,7 @@ def judge(
     ids = ids or ((record.id,) if record.id else ())
     asked = ids if asked is None else asked
     answered = report is not None and bool(asked) and all(i in report.jobs or i in report.unknown for i in asked)
-    by_scheduler = _link_status(ids, report) if report else None
+    by_scheduler = _link_status(record, ids, report) if report else None
     if exit_record is not None:
         if by_scheduler is not None and not by_scheduler.state.final and by_scheduler.state is not JobState.UNKNOWN:
             return JobStatus(JobState.ENDING)
@@ -91,9 +93,9 @@ def _unexplained(record: JobRecord, exit_record: ExitRecord, status: JobStatus, 
     return JobStatus(JobState.ENDING, f"{status.reason}, by its own record; the scheduler has not said why yet")
 
 
-def _link_status(ids: tuple[str, ...], report: QstatReport) -> JobStatus | None:
+def _link_status(record: JobRecord, ids: tuple[str, ...], report: QstatReport) -> JobStatus | None:
     """Returns the state of the link that determines the chain's state: the running one, or the next, or the last that
-    ran."""
+    ran, unless `hpcbrew cancel` deleted the one after it."""
     seen = [(n, report.jobs[job_id].status) for n, job_id in enumerate(ids, 1) if job_id in report.jobs]
     live = [link for link in seen if not link[1].state.final]
     ran = [link for link in seen if link[1].state not in (JobState.CANCELLED, JobState.NEVER_RAN)]
@@ -102,6 +104,8 @@ def _link_status(ids: tuple[str, ...], report: QstatReport) -> JobStatus | None:
     if chosen is None:
         return None
     number, status = chosen
+    if record.cancel_asked and not live and ran and ran[-1][0] < len(ids):
+        return JobStatus(JobState.CANCELLED, BY_USER)
     if len(ids) == 1:
         return status
     return replace(status, reason=": ".join(filter(None, (f"link {number} of {len(ids)} so far", status.reason))))
@@ -110,7 +114,7 @@ def _link_status(ids: tuple[str, ...], report: QstatReport) -> JobStatus | None:
 def _cancelled(record: JobRecord, status: JobStatus) -> JobStatus:
     """A job that was killed by a signal after `hpcbrew cancel` counts as cancelled, whatever the scheduler says."""
     if record.cancel_asked and status.state is JobState.FAILED and status.exit_status in TERMINATED:
-        return JobStatus(JobState.CANCELLED, "by hpcbrew cancel", status.exit_status)
+        return JobStatus(JobState.CANCELLED, BY_USER, status.exit_status)
     return status
 
 
@@ -118,7 +122,7 @@ def _forgotten(record: JobRecord) -> JobStatus:
     """Returns the state of a job about which nothing is known any more: a site without history forgets cancelled jobs
     at once."""
     if record.cancel_asked:
-        return JobStatus(JobState.CANCELLED, "by hpcbrew cancel")
+        return JobStatus(JobState.CANCELLED, BY_USER)
     return JobStatus(JobState.LOST, FORGOTTEN)
 
 

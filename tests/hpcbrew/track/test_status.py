@@ -135,6 +135,19 @@ def test_of_a_chain_the_links_that_are_over_are_not_asked_for() -> None:
     assert judge(job(), None, report, ids, asked=ids[2:]) == JobStatus(JobState.RUNNING, "link 3 of 3 so far")
 
 
+LEFT = JobView("1.srv", {"job_state": "F", "Exit_status": "-29", "comment": "exceeded resource walltime"})
+DELETED = JobView("2.srv", {"job_state": "F", "substate": "91", "comment": "terminated by me@pbs01"})
+
+
+@pytest.mark.parametrize("report", [{"2.srv": DELETED}, {}], ids=["deleted", "forgotten"])
+def test_a_chain_of_which_the_next_link_was_cancelled_is_cancelled(report: dict[str, JobView]) -> None:
+    now = QstatReport({"1.srv": LEFT, **report}, frozenset({"2.srv"} - report.keys()))
+    ids = ("1.srv", "2.srv")
+    assert judge(job(cancel_asked=True), None, now, ids) == JobStatus(JobState.CANCELLED, "by hpcbrew cancel")
+    assert judge(job(), None, now, ids).state is JobState.OUT_OF_WALLTIME
+    assert judge(job(cancel_asked=True), None, now, ids[:1]).state is JobState.OUT_OF_WALLTIME
+
+
 SUSPENDED = JobStatus(JobState.HELD, "suspended by the server or an operator")
 OPERATOR = JobStatus(
     JobState.HELD, "held by root since Sun Nov 22 19:34:30 2026: only an operator of the site can release it"
