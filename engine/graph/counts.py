@@ -55,6 +55,7 @@ FORKS: dict[str, tuple[Bounds, Bounds]] = {
     **dict.fromkeys(("PriorBox", "PriorBoxClustered", "Upsample"), ((1, 2), ONE)),
     **dict.fromkeys(("MaskPooling", "PSROIPooling", "ROIAlign", "ROIPooling", "ROIWarping"), ((2, 2), ONE)),
     "Axpy": ((3, 3), ONE),
+    "GradientScaler": ((1, None), (1, None)),
     "DenseCRF": ((2, 3), ONE),
     "WeightedSoftmaxWithLoss": ((2, 3), (1, 2)),
     "DetectionOutput": ((3, 5), ONE),

@@ -29,6 +29,7 @@ from engine.layers import (  # noqa: F401
     eltwise,
     field_detection,
     flow_loss,
+    gradient_scaler,
     grid_detection,
     hard_examples,
     hdf5_output,

@@ -44,7 +44,8 @@ class ParamDecl:
     """A parameter declared by a layer: its shape, how it is filled, and whether the solver learns it.
 
     `learned=False` marks state such as BatchNorm's averages, which gets no gradient and no weight decay, whatever its
-    ParamSpec says. `value`, if given, is the initial value and replaces what the filler would draw.
+    ParamSpec says. `value`, if given, is the initial value and replaces what the filler would draw. `iteration` marks
+    the number of the training's iteration, which the solver sets.
     """
 
     name: str
@@ -52,6 +53,7 @@ class ParamDecl:
     filler: pb.FillerParameter
     learned: bool = True
     value: np.ndarray | None = field(default=None, compare=False)
+    iteration: bool = False
 
 
 @dataclass(frozen=True)
@@ -253,6 +255,11 @@ class Layer:
         """Declares an array that each pass leaves for the next. It starts as zeros and is not saved in models."""
         self.check_size(f"its {name}", shape)
         self.recurrent_state.append(ParamDecl(name, shape, pb.FillerParameter(), learned=False))
+
+    def ask_iteration(self) -> None:
+        """Declares a number that `apply` is given among the recurrent state: that of the training's iteration, counted
+        from 1, or 0 where no solver trains the net."""
+        self.recurrent_state.append(ParamDecl("iteration", (), pb.FillerParameter(), learned=False, iteration=True))
 
     def canonical_axis(self, axis: int, shape: Shape, what: str = "axis") -> int:
         """Returns `axis` counted from the front; a negative `axis` counts from the end."""

@@ -70,9 +70,7 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
         },
         "LossParameter": {"pre_fixed_normalizer": 4},
     },
-    "rpn": {
-        "LayerParameter": {"rpn_param": 150, "roi_pooling_param": 151},
-    },
+    "rpn": {"LayerParameter": {"rpn_param": 150, "roi_pooling_param": 151}},
     "ms-cnn": {
         "LayerParameter": {
             "roi_pooling_param": 147,
@@ -164,27 +162,13 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
             "dense_crf_param": 152,
         },
     },
-    "crf-rnn": {
-        "LayerParameter": {"multi_stage_meanfield_param": 1000},
-    },
-    "crf-rnn-2015": {
-        "LayerParameter": {"multi_stage_meanfield_param": 146},
-    },
-    "deconvnet": {
-        "LayerParameter": {"unpooling_param": 44, "bn_param": 45},
-    },
-    "shufflenet": {
-        "LayerParameter": {"shuffle_channel_param": 164},
-    },
-    "center-loss": {
-        "LayerParameter": {"center_loss_param": 147},
-    },
-    "sphereface": {
-        "LayerParameter": {"margin_inner_product_param": 147},
-    },
-    "large-margin": {
-        "LayerParameter": {"largemargin_inner_product_param": 202},
-    },
+    "crf-rnn": {"LayerParameter": {"multi_stage_meanfield_param": 1000}},
+    "crf-rnn-2015": {"LayerParameter": {"multi_stage_meanfield_param": 146}},
+    "deconvnet": {"LayerParameter": {"unpooling_param": 44, "bn_param": 45}},
+    "shufflenet": {"LayerParameter": {"shuffle_channel_param": 164}},
+    "center-loss": {"LayerParameter": {"center_loss_param": 147}},
+    "sphereface": {"LayerParameter": {"margin_inner_product_param": 147}},
+    "large-margin": {"LayerParameter": {"largemargin_inner_product_param": 202}},
     "caffe-windows": {
         "LayerParameter": {
             "normalize_param": 214,
@@ -216,9 +200,7 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
     "weighted-softmax": {
         "SoftmaxParameter": {"pos_mult": 3, "pos_cid": 4},
     },
-    "focal-loss": {
-        "LayerParameter": {"focal_loss_param": 147},
-    },
+    "focal-loss": {"LayerParameter": {"focal_loss_param": 147}},
     "flownet2": {
         "LayerParameter": {
             "correlation_param": 150,
@@ -280,9 +262,7 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
             "label_map_file": 8,
         },
     },
-    "yolo": {
-        "LayerParameter": {"detection_loss_param": 200, "eval_detection_param": 201},
-    },
+    "yolo": {"LayerParameter": {"detection_loss_param": 200, "eval_detection_param": 201}},
     "mobilenet-yolo": {
         "AnnotatedDataParameter": {"yolo_data_type": 4, "yolo_data_jitter": 5, "train_diffcult": 6},
         "LayerParameter": {
@@ -297,15 +277,12 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
             "segmentation_evaluate_param": 605,
         },
     },
-    "spatial-transformer": {
-        "LayerParameter": {"st_param": 148},
-    },
-    "lstm": {
-        "LayerParameter": {"lstm_param": 201},
-    },
-    "ctpn": {
-        "LayerParameter": {"transpose_param": 142, "reverse_param": 143},
-    },
+    "dann": {"LayerParameter": {"gradient_scaler_param": 200}},
+    "xlearn": {"LayerParameter": {"gradient_scaler_param": 149}},
+    "mada": {"LayerParameter": {"gradient_scaler_param": 147}},
+    "spatial-transformer": {"LayerParameter": {"st_param": 148}},
+    "lstm": {"LayerParameter": {"lstm_param": 201}},
+    "ctpn": {"LayerParameter": {"transpose_param": 142, "reverse_param": 143}},
     "synopsys": {
         "LayerParameter": {
             "resize_nearest_neighbor_param": 210,
@@ -316,15 +293,9 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
         "PoolingParameter": {"pad_l": 16, "pad_r": 17, "pad_t": 18, "pad_b": 19, "ceil_mode": 14},
         "ReLUParameter": {"relu6": 3},
     },
-    "c3d": {
-        "LayerParameter": {"convolution3d_param": 6661, "pooling3d_param": 6662},
-    },
-    "3d-caffe": {
-        "LayerParameter": {"pooling_nd_param": 147},
-    },
-    "genet": {
-        "LayerParameter": {"cudnn_batch_norm_param": 200},
-    },
+    "c3d": {"LayerParameter": {"convolution3d_param": 6661, "pooling3d_param": 6662}},
+    "3d-caffe": {"LayerParameter": {"pooling_nd_param": 147}},
+    "genet": {"LayerParameter": {"cudnn_batch_norm_param": 200}},
     "warp-ctc": {
         "LayerParameter": {
             "ctc_loss_param": 200,
@@ -374,12 +345,8 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
         "DetectionOutputParameter": {"use_polygon": 13},
         "PriorBoxParameter": {"denser_prior_boxes": 14},
     },
-    "caffe-retrieval": {
-        "LayerParameter": {"triplet_loss_param": 155},
-    },
-    "deformable": {
-        "LayerParameter": {"deformable_convolution_param": 999},
-    },
+    "caffe-retrieval": {"LayerParameter": {"triplet_loss_param": 155}},
+    "deformable": {"LayerParameter": {"deformable_convolution_param": 999}},
     "clcaffe": {
         "ConvolutionParameter": {"fuse_type": 19, "eltwise_param": 20, "relu_param": 30, "prelu_param": 31},
         "LRNParameter": {"fuse_type": 7, "pooling_param": 8},

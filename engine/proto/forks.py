@@ -59,6 +59,8 @@ DIVERSE = "diverse dropout (joelthchao/diverse-dropout)"
 TEXTBOXES = "TextBoxes++ (MhLiao/TextBoxes_plusplus)"
 WEIGHTEDSOFTMAX = "weighted softmax losses (shicai/Weighted_Softmax_Loss and others)"
 WARPCTC = "warp-ctc in Caffe (xmfbit/warpctc-caffe)"
+DANN = "unsupervised domain adaptation (ddtm/caffe)"
+XLEARN = "transfer learning (thuml/Xlearn)"
 CAFFEOCR = "caffe_ocr (senlinuc/caffe_ocr)"
 
 TYPES = {
@@ -164,6 +166,7 @@ TYPES = {
     "GeneralTripletLoss": NORMFACE,
     "GenerateAugmentationParameters": FLOWNET,
     "GlobalLSEMargin": NORMFACE,
+    "GradientScaler": f"{DANN} and {XLEARN}",
     "Gram": NORMFACE,
     "Grid": LITEFLOWNET,
     "HardMining": CASCADE,

@@ -191,6 +191,7 @@ FORKS: dict[str, tuple[str, ...]] = {
         "ReverseTime",
         "WarpCTCLoss",
     ),
+    "adaptation": ("GradientScaler",),
     "other": (
         "CuDNNBatchNorm",
         "DenseBlock",

@@ -179,6 +179,7 @@ class _Parts:
     def run_pass(self, params: Sequence[Array], drawn: Drawn) -> Passed:
         """A pass over the device's own batch. The loss, state and magnitudes returned are the root's."""
         net, parallel = self.net, self.parallel
+        params = _told(net, params, drawn.number // self.settings.iter_size + 1)
         key = parallel.key(_fold_in(drawn.key, drawn.number))
         done = backward(net, params, drawn.inputs, key, self.keep)
         state = {k for k in net.kept if not net.params[k].decl.learned}
@@ -215,6 +216,12 @@ class _Parts:
     @property
     def steps(self) -> Any:
         return self.params if self.keep.steps else SAME
+
+
+def _told(net: Net, params: Sequence[Array], iteration: int | Array) -> Sequence[Array]:
+    """`params`, with `iteration` as the value of those that layers declare to be the number of the iteration."""
+    rows = zip(net.params, params, strict=True)
+    return [jnp.full_like(value, iteration) if p.decl.iteration else value for p, value in rows]
 
 
 def _whole(parts: _Parts, jit: Callable[..., jax.stages.Wrapped] = jax.jit) -> jax.stages.Wrapped:
@@ -309,7 +316,13 @@ def _compiled_pass(parts: _Parts, uses: Uses) -> Callable[[Sums, Drawn], Passed]
         uses=uses,
         inputs=lambda _, drawn: drawn.inputs,
         light=lambda _, drawn: light(parts.net.resized({name: np.shape(x) for name, x in drawn.inputs.items()})),
-        made_of=lambda: (_compiled_pass, parts.net.made_of(), parts.keep, parts.parallel.count),
+        made_of=lambda: (
+            _compiled_pass,
+            parts.net.made_of(),
+            parts.keep,
+            parts.settings.iter_size,
+            parts.parallel.count,
+        ),
         donate_argnums=parts.used_up,
     )
 

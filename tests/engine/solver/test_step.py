@@ -7,7 +7,7 @@ import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from support.small_nets import SMALL, X, made
+from support.small_nets import INPUT, LABELS, SMALL, X, ip, made
 
 from engine.proto import caffe_pb2 as pb
 from engine.solver import step, updates
@@ -105,3 +105,20 @@ def test_on_a_gpu_only_the_places_of_maxima_are_written_before_they_are_read(for
 def test_on_a_gpu_parameters_and_history_are_donated(for_a_gpu: str):
     main = for_a_gpu[for_a_gpu.index("func.func public @main") :].split("\n", 1)[0]
     assert main.count("tf.aliasing_output") + main.count("jax.buffer_donor") == 2 * 11
+
+
+SUM = 'layer { name: "s" type: "Reduction" bottom: "b" top: "s" loss_weight: 1 }\n'
+ASKING = INPUT + LABELS + ip("a", "x", "a", 3) + 'layer { name: "g" type: "GradientScaler" bottom: "a" top: "g" }\n'
+
+
+@pytest.mark.parametrize(("iter_size", "dynamic"), [(1, False), (3, False), (2, True)])
+def test_a_layer_that_asks_is_told_the_iteration_in_each_pass(iter_size: int, dynamic: bool):
+    drops = 'layer { name: "f" type: "Filter" bottom: "g" bottom: "t" top: "f" }\n' if dynamic else ""
+    net = made(ASKING + drops + ip("b", "f" if dynamic else "g", "b", 1) + SUM)
+    param = pb.SolverParameter(iter_size=iter_size)
+    update, (told,) = updates.from_solver(param), [k for k, p in enumerate(net.params) if p.decl.iteration]
+    params = [jnp.asarray(value) for value in net.init(1)]
+    iterate = step.compiled(net, update, Settings.from_solver(param), Keep(values=True))
+    rates = Rates(np.float32(0.1), np.float32(0.9))
+    done = iterate(params, update.init(params), rates, lambda: BATCH, jax.random.key(0), 41)
+    assert done.params[told] == 42
