@@ -202,6 +202,7 @@ OF_ALL: Mapping[str, Callable[[Node, Sequence[Shape]], list[Shape]]] = {
     **dict.fromkeys(("ROIPooling", "ROIAlign"), lambda node, bottoms: [regions.pooled(node, *bottoms)]),
     **dict.fromkeys(("PriorBox", "PriorBoxClustered"), lambda node, bottoms: [priors.shape(node, *bottoms)]),
     **dict.fromkeys(("RNN", "LSTM"), lambda node, bottoms: recurrences.unrolled(node, bottoms).tops),
+    **dict.fromkeys(("EntropyLoss", "MMDLoss", "JMMDLoss"), lambda node, bottoms: [()]),
     "GradientScaler": lambda node, bottoms: list(bottoms),
     "Axpy": lambda node, bottoms: [fits.added(node, *bottoms)],
     "BatchReindex": lambda node, bottoms: [parts.reindexed(node, *bottoms)],

@@ -56,6 +56,8 @@ FORKS: dict[str, tuple[Bounds, Bounds]] = {
     **dict.fromkeys(("MaskPooling", "PSROIPooling", "ROIAlign", "ROIPooling", "ROIWarping"), ((2, 2), ONE)),
     "Axpy": ((3, 3), ONE),
     "GradientScaler": ((1, None), (1, None)),
+    "JMMDLoss": ((4, 4), ONE),
+    "MMDLoss": ((2, 2), ONE),
     "DenseCRF": ((2, 3), ONE),
     "WeightedSoftmaxWithLoss": ((2, 3), (1, 2)),
     "DetectionOutput": ((3, 5), ONE),

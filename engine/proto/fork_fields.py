@@ -112,6 +112,12 @@ FIELDS: dict[str, dict[str, str]] = {
         "V1LayerParameter": "affinity_param",
         "YoloDetectionOutputParameter": "save_file ssd_format visualize visualize_threshold",
     },
+    forks.MMD: {
+        "MMDParameter": "iter_of_epoch method method_param mmd_lambda num_of_kernel",
+    },
+    forks.XLEARN: {
+        "LayerParameter": "outer_product_param",
+    },
     forks.LRCN: {
         "EltwiseParameter": "coeff_blob",
     },

@@ -278,8 +278,10 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
         },
     },
     "dann": {"LayerParameter": {"gradient_scaler_param": 200}},
-    "xlearn": {"LayerParameter": {"gradient_scaler_param": 149}},
-    "mada": {"LayerParameter": {"gradient_scaler_param": 147}},
+    "xlearn": {
+        "LayerParameter": {"mmd_param": 147, "entropy_param": 148, "gradient_scaler_param": 149, "jmmd_param": 150},
+    },
+    "mada": {"LayerParameter": {"gradient_scaler_param": 147, "entropy_param": 149}},
     "spatial-transformer": {"LayerParameter": {"st_param": 148}},
     "lstm": {"LayerParameter": {"lstm_param": 201}},
     "ctpn": {"LayerParameter": {"transpose_param": 142, "reverse_param": 143}},

@@ -60,6 +60,8 @@ TEXTBOXES = "TextBoxes++ (MhLiao/TextBoxes_plusplus)"
 WEIGHTEDSOFTMAX = "weighted softmax losses (shicai/Weighted_Softmax_Loss and others)"
 WARPCTC = "warp-ctc in Caffe (xmfbit/warpctc-caffe)"
 DANN = "unsupervised domain adaptation (ddtm/caffe)"
+LATENT = "latent domains (mancinimassimiliano/latent_domains_DA)"
+MMD = "maximum mean discrepancy (zhuhan1236/mmd-caffe)"
 XLEARN = "transfer learning (thuml/Xlearn)"
 CAFFEOCR = "caffe_ocr (senlinuc/caffe_ocr)"
 
@@ -138,6 +140,7 @@ TYPES = {
     "DomainTransform": DEEPLAB,
     "DomainTransformForwardOnly": PSPNET,
     "Downsample": FLOWNET,
+    "EntropyLoss": f"{XLEARN}, {LATENT} and others",
     "EvalData": CASCADE,
     "EvalDetection": f"{YOLOV1} and {YOLOV2}",
     "ExpMax": LITEFLOWNET,
@@ -181,6 +184,7 @@ TYPES = {
     "InnerDistance": NORMFACE,
     "Insanity": NORMFACE,
     "Interp": f"{DEEPLAB} and {PSPNET}",
+    "JMMDLoss": XLEARN,
     "L1Loss": f"{FLOWNET} and {NVIDIA}",
     "L2Norm": RETRIEVAL,
     "L2Normalize": RETRIEVAL,
@@ -208,6 +212,7 @@ TYPES = {
     "MergeCrop": INTEL,
     "Mish": YOLO,
     "MKLBatchNorm": INTEL,
+    "MMDLoss": f"{XLEARN} and {MMD}",
     "MnActivation": INTEL,
     "MovingNormalize": NORMFACE,
     "MultiBoxFocalLoss": DEEPDETECT,
@@ -228,6 +233,7 @@ TYPES = {
     "Normalize": SSD,
     "OdmMultiBoxLoss": REFINEDET,
     "OnlineTripletLoss": RETRIEVAL,
+    "OuterProduct": XLEARN,
     "PairFastLoss": RETRIEVAL,
     "Pairwise": NORMFACE,
     "Permute": SSD,

@@ -191,7 +191,7 @@ FORKS: dict[str, tuple[str, ...]] = {
         "ReverseTime",
         "WarpCTCLoss",
     ),
-    "adaptation": ("GradientScaler",),
+    "adaptation": ("EntropyLoss", "GradientScaler", "JMMDLoss", "MMDLoss", "OuterProduct"),
     "other": (
         "CuDNNBatchNorm",
         "DenseBlock",
