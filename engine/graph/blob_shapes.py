@@ -198,7 +198,7 @@ def _paired(node: Node, bottoms: Sequence[Shape]) -> list[Shape]:
 OF_ALL: Mapping[str, Callable[[Node, Sequence[Shape]], list[Shape]]] = {
     **dict.fromkeys(("SoftmaxWithLoss", "WeightedSoftmaxWithLoss", "InfogainLoss", "Accuracy"), _labelled),
     **dict.fromkeys(("HingeLoss", "MultinomialLogisticLoss"), _labelled_rows),
-    **dict.fromkeys(("EuclideanLoss", "SigmoidCrossEntropyLoss"), _paired),
+    **dict.fromkeys(("EuclideanLoss", "SigmoidCrossEntropyLoss", "MultiLabelLoss"), _paired),
     **dict.fromkeys(("ROIPooling", "ROIAlign"), lambda node, bottoms: [regions.pooled(node, *bottoms)]),
     **dict.fromkeys(("PriorBox", "PriorBoxClustered"), lambda node, bottoms: [priors.shape(node, *bottoms)]),
     **dict.fromkeys(("RNN", "LSTM"), lambda node, bottoms: recurrences.unrolled(node, bottoms).tops),
@@ -227,7 +227,9 @@ OF_ONE: Mapping[str, Callable[[Node, Shape], list[Shape]]] = {
     **dict.fromkeys(("Pooling", "PoolingND"), _pooled),
     "InnerProduct": _inner_product,
     "Slice": _sliced,
-    **dict.fromkeys(("Permute", "Transpose"), lambda node, x: [tuple(x[i] for i in new_shapes.permuted(node, x))]),
+    **dict.fromkeys(
+        ("Permute", "Transpose", "TensorTranspose"), lambda node, x: [tuple(x[i] for i in new_shapes.permuted(node, x))]
+    ),
     "ArgMax": lambda node, x: [parts.largest(node, x).shape],
     "BN": normalized.by_batch,
     "ChannelNorm": lambda node, x: [parts.normed(node, x)],
@@ -236,6 +238,9 @@ OF_ONE: Mapping[str, Callable[[Node, Shape], list[Shape]]] = {
     "Interp": lambda node, x: [(*x[:2], *resized.interpolated(node, x).outputs)],
     "MaskResize": lambda node, x: [regions.resized(node, x)],
     **dict.fromkeys(("L2Norm", "L2Normalize"), lambda node, x: [normalized.of_unit_length(node, x)]),
+    **dict.fromkeys(("Noise", "Normalization", "NormalizationL2"), lambda node, x: [x]),
+    "Padding": lambda node, x: [resized.padded(node, x)],
+    "Resize": lambda node, x: [resized.rescaled(node, x)],
     "MVN": lambda node, x: [normalized.of_four_axes(x)],
     "Normalize": normalized.to_length,
     "Reduction": lambda node, x: [x[: parts.reduced(node, x)]],

@@ -52,6 +52,8 @@ FORKS: dict[str, tuple[Bounds, Bounds]] = {
     **dict.fromkeys(("ChannelNorm", "Flip", "HardSwish", "Insanity", "Interp", "L2Norm", "L2Normalize"), (ONE, ONE)),
     **dict.fromkeys(("Mish", "NegReLU", "Permute", "ReLU6", "Reorg", "Reverse", "SeLu"), (ONE, ONE)),
     **dict.fromkeys(("SeLuDropout", "ShuffleChannel", "SpatialDropout", "Squeeze", "Transpose"), (ONE, ONE)),
+    **dict.fromkeys(("Noise", "Normalization", "NormalizationL2", "Padding", "Resize", "TensorTranspose"), (ONE, ONE)),
+    **dict.fromkeys(("MultiLabelAccuracy", "MultiLabelLoss"), ((2, 2), ONE)),
     **dict.fromkeys(("PriorBox", "PriorBoxClustered", "Upsample"), ((1, 2), ONE)),
     **dict.fromkeys(("MaskPooling", "PSROIPooling", "ROIAlign", "ROIPooling", "ROIWarping"), ((2, 2), ONE)),
     "Axpy": ((3, 3), ONE),

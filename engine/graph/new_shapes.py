@@ -53,14 +53,21 @@ def reshaped(node: Node, x: Shape) -> Shape:
 
 
 def permuted(node: Node, x: Shape) -> Shape:
-    """The axes of x in their order in the top of a Permute or Transpose: first those named, then the rest.
+    """The axes of x in their order in the top of a Permute, Transpose or TensorTranspose: first those named, then the
+    rest.
 
-    Raises LayerError for an axis that does not exist or is named twice, and for a Transpose that does not name all.
+    Raises LayerError for an axis that does not exist or is named twice, and for one of the latter two that does not
+    name all.
     """
-    permutes = node.config.type == "Permute"
-    order = tuple(node.config.permute_param.order if permutes else node.config.transpose_param.dim)
-    if not permutes and len(order) != len(x):
-        raise node.error(f"transpose_param names {len(order)} dim for a bottom of shape {list(x)}; name each axis.")
+    config = node.config
+    named = {
+        "Permute": ("order", config.permute_param.order),
+        "Transpose": ("dim", config.transpose_param.dim),
+        "TensorTranspose": ("order", config.tensor_transpose_param.order),
+    }
+    field, order = named[config.type][0], tuple(named[config.type][1])
+    if config.type != "Permute" and len(order) != len(x):
+        raise node.error(f"it names {len(order)} {field} for a bottom of shape {list(x)}; name each axis.")
     for axis in order:
         if not 0 <= axis < len(x):
             raise node.error(f"order {axis} is not an axis of its bottom of shape {list(x)}; it has {len(x)} axes.")

@@ -33,6 +33,40 @@ def interpolated(node: Node, x: Shape) -> Interpolated:
     return Interpolated(-p.pad_beg, (height, width), outputs)
 
 
+def padded(node: Node, x: Shape) -> Shape:
+    """The top of a Padding."""
+    p = node.config.padding_param
+    fits.planes(node, x)
+    if p.pad_beg * p.pad_end < 0:
+        raise node.error(f"pad_beg is {p.pad_beg} and pad_end {p.pad_end}; give both 0 or above, or both 0 or below.")
+    height, width = (d + p.pad_beg + p.pad_end for d in x[2:])
+    if min(height, width) < 1:
+        raise node.error(f"pad_beg {p.pad_beg} and pad_end {p.pad_end} leave nothing of {by(x[2:])}.")
+    return (*x[:2], height, width)
+
+
+def rescaled(node: Node, x: Shape) -> Shape:
+    """The top of a Resize: of the given size, or with is_pyramid_test of x's times the factors, rounded down."""
+    p = node.config.resize_param
+    fits.planes(node, x)
+    by_factor = p.is_pyramid_test
+    names = ("out_height_scale", "out_width_scale") if by_factor else ("height", "width")
+    if not all(p.HasField(name) for name in names):
+        given = "true" if by_factor else "false"
+        raise node.error(f"resize_param needs {names[0]} and {names[1]}, since is_pyramid_test is {given}.")
+    if p.HasField("type") and p.type != p.BILINEAR:
+        raise node.error("its type is NEAREST; BILINEAR is supported.")
+    sizes = p.height, p.width
+    if by_factor:
+        factors = (p.out_height_scale, p.out_width_scale)
+        if not all(0 < factor < 2**31 for factor in factors):
+            raise node.error(f"out_height_scale is {factors[0]:g} and out_width_scale {factors[1]:g}; give above 0.")
+        sizes = int(factors[0] * x[2]), int(factors[1] * x[3])
+    if min(sizes) < 1 or min(x[2:]) < 1:
+        raise node.error(f"it makes {by(sizes)} of {by(x[2:])}; 1 by 1 is the least.")
+    return (*x[:2], *sizes)
+
+
 def _interpolated(node: Node, size: int, given: int) -> int:
     """How many rows or columns `size` of them are resized to; `given`: the layer's height or width."""
     p = node.config.interp_param

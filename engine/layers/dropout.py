@@ -1,4 +1,4 @@
-"""Element-wise functions that draw random numbers in TRAIN: Dropout and its variants, and Insanity's slopes."""
+"""Element-wise functions that draw random numbers: Dropout and its variants, Insanity's slopes, Noise."""
 
 import math
 
@@ -92,3 +92,56 @@ class Insanity(Activation):
         drawn = self.phase == pb.TRAIN
         a = jax.random.uniform(ctx.key, x.shape, x.dtype, low, high) if drawn else self.mean
         return [jnp.where(x > 0, x, x / a)]
+
+
+@layer("Noise")
+class Noise(Activation):
+    """y = x in TEST; in TRAIN, y = x + n with n drawn for each value from N(bias, gaussian_std²) or, without
+    gaussian_std, from bias ± uniform_range (caffe-windows)."""
+
+    def setup(self, x: Shape) -> list[Shape]:
+        p = self.config.noise_param
+        if not (p.HasField("gaussian_std") or p.HasField("uniform_range")):
+            raise self.error("noise_param needs gaussian_std or uniform_range.")
+        self.normal, self.mean = p.HasField("gaussian_std"), p.bias
+        self.spread = p.gaussian_std if self.normal else p.uniform_range
+        if self.spread < 0:
+            raise self.error(
+                f"gaussian_std is {p.gaussian_std:g} and uniform_range {p.uniform_range:g}; give no less than 0."
+            )
+        return [x]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        (x,) = bottoms
+        if self.phase == pb.TEST:
+            return [x]
+        if self.normal:
+            return [x + (self.mean + self.spread * jax.random.normal(ctx.key, x.shape, x.dtype))]
+        return [x + jax.random.uniform(ctx.key, x.shape, x.dtype, self.mean - self.spread, self.mean + self.spread)]
+
+
+@layer("Noise", when=lambda config: config.noise_param.HasField("filler_param"))
+class FilledNoise(Activation):
+    """y = x + n in both phases, with n drawn for each value (DeepDenoising).
+
+    filler_param's type is gaussian, with its mean and a standard deviation that each pass picks from `std`, or uniform,
+    from min to max.
+    """
+
+    def setup(self, x: Shape) -> list[Shape]:
+        p = self.config.noise_param
+        if p.filler_param.type not in ("gaussian", "uniform"):
+            raise self.error(f'the noise is of type "{p.filler_param.type}"; it must be gaussian or uniform.')
+        if not p.std or min(p.std) < 0:
+            raise self.error("noise_param needs one std or more, of 0 or more.")
+        self.filler, self.deviations = p.filler_param, tuple(p.std)
+        return [x]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        (x,) = bottoms
+        f = self.filler
+        if f.type == "uniform":
+            return [x + jax.random.uniform(ctx.key, x.shape, x.dtype, f.min, f.max)]
+        picks, draws = jax.random.split(ctx.key)
+        deviation = jnp.array(self.deviations, x.dtype)[jax.random.randint(picks, (), 0, len(self.deviations))]
+        return [x + (f.mean + deviation * jax.random.normal(draws, x.shape, x.dtype))]

@@ -1,4 +1,4 @@
-"""Interp: resizes planes by bilinear interpolation with aligned corners (DeepLab, PSPNet)."""
+"""Bilinear interpolation of planes: Interp, with aligned corners (DeepLab, PSPNet), and Resize (caffe-windows)."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -29,8 +29,40 @@ class Interp(Layer):
         height, width = self.cropped
         x = bottoms[0][:, :, self.begin : self.begin + height, self.begin : self.begin + width]
         rows, columns = (_weights(at, size, x.dtype) for at, size in zip(self.places, self.cropped, strict=True))
-        wide = x if len(columns) == width else jnp.einsum("nchw,jw->nchj", x, columns)
-        return [wide if len(rows) == height else jnp.einsum("nchj,ih->ncij", wide, rows)]
+        return [_resized(x, rows, columns)]
+
+
+@layer("Resize")
+class Resize(Layer):
+    """y[i, j] = x at row i · H / H' and column j · W / W', bilinearly interpolated; outside of x it is 0.
+
+    H' and W' are `height` and `width` or, with is_pyramid_test, H and W times out_height_scale and out_width_scale,
+    rounded down. Bottom: x (N, C, H, W). Top: y (N, C, H', W').
+    """
+
+    def setup(self, x: Shape) -> list[Shape]:
+        top = resized.rescaled(self.node, x)
+        self.sizes = x[2:]
+        self.places = tuple(
+            np.arange(outputs, dtype=np.float32) * (np.float32(size) / np.float32(outputs))
+            for size, outputs in zip(self.sizes, top[2:], strict=True)
+        )
+        return [top]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        (x,) = bottoms
+        rows, columns = (
+            _weights(at, size, x.dtype, bounded=False) for at, size in zip(self.places, self.sizes, strict=True)
+        )
+        return [_resized(x, rows, columns)]
+
+
+def _resized(x: Array, rows: Array, columns: Array) -> Array:
+    """x (N, C, H, W) → (N, C, H', W') by the weights of its rows (H', H) and columns (W', W). An axis that keeps its
+    size is left as it is."""
+    height, width = x.shape[2:]
+    wide = x if len(columns) == width else jnp.einsum("nchw,jw->nchj", x, columns)
+    return wide if len(rows) == height else jnp.einsum("nchj,ih->ncij", wide, rows)
 
 
 def _places(size: int, outputs: int) -> np.ndarray:
@@ -39,9 +71,13 @@ def _places(size: int, outputs: int) -> np.ndarray:
     return step * np.arange(outputs, dtype=np.float32)
 
 
-def _weights(places: np.ndarray, size: int, dtype: DTypeLike) -> Array:
-    """(outputs, size): the weight of each element in each output. Made inside `forward`, because it can be large."""
+def _weights(places: np.ndarray, size: int, dtype: DTypeLike, bounded: bool = True) -> Array:
+    """(outputs, size): the weight of each element in each output. Made inside `forward`, because it can be large.
+
+    bounded: whether places behind the last element are the last element, and not 0.
+    """
     low = places.astype(np.int32)
     part, elements = (places - low).astype(np.float32)[:, None], jnp.arange(size)
-    first, second = (jnp.minimum(at, size - 1)[:, None] == elements for at in (low, low + 1))
+    last = size - 1 if bounded else size
+    first, second = (jnp.minimum(at, last)[:, None] == elements for at in (low, low + 1))
     return (jnp.where(first, 1 - part, 0) + jnp.where(second, part, 0)).astype(dtype)

@@ -228,6 +228,28 @@ class L2Normalize(L2Norm):
         return square + 1e-7
 
 
+@layer("Normalization")
+class Normalization(Layer):
+    """y = x / |x|, with |x| the norm of an item; NaN for an item of zeros, as in the forks.
+
+    Bottom: x (N, …). Top: y, of x's shape.
+    """
+
+    def setup(self, x: Shape) -> list[Shape]:
+        normalized.of_unit_length(self.node, x)
+        return [x]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        (x,) = bottoms
+        norm = jnp.sqrt(jnp.sum(jnp.square(x), axis=tuple(range(1, x.ndim)), keepdims=True))
+        return [_scaled_to_unit(x, stop_gradient(norm), jnp.ones_like(norm))]
+
+
+@layer("NormalizationL2")
+class NormalizationL2(Normalization):
+    """Normalization by the name that it has in RAM and GGL (liu-xb/RAM)."""
+
+
 @layer("Softmax")
 class Softmax(Layer):
     """y = eˣ / Σ eˣ, the sum along `axis`."""

@@ -83,6 +83,11 @@ class Transpose(Permute):
     """The bottom with its axes permuted: top axis i is bottom axis dim[i]; every axis must be listed (CTPN)."""
 
 
+@layer("TensorTranspose")
+class TensorTranspose(Permute):
+    """The bottom with its axes permuted: top axis i is bottom axis order[i]; each must be listed (video-caffe)."""
+
+
 @layer("Squeeze")
 class Squeeze(Layer):
     """The bottom without the axes of length 1 listed in `axis`, or without any axis of length 1 if none is listed."""

@@ -118,6 +118,12 @@ FIELDS: dict[str, dict[str, str]] = {
     forks.XLEARN: {
         "LayerParameter": "outer_product_param",
     },
+    forks.CAFFEMEX: {
+        "LayerParameter": "normalization_param",
+    },
+    forks.MULTILABEL: {
+        "LayerParameter": "multi_label_accuracy_param multi_label_loss_param multilabel_loss_param",
+    },
     forks.LRCN: {
         "EltwiseParameter": "coeff_blob",
     },
@@ -136,8 +142,8 @@ FIELDS: dict[str, dict[str, str]] = {
             "fcn_data_param feature_decay_loss_param "
             "hotspot_param infimum_loss_param label_specific_affine_param "
             "label_specific_hard_margin_param label_specific_margin_param label_specific_rescale_param "
-            "mil_data_param mil_param nca_param noise_param ordinal_regression_loss_param pairwise_param "
-            "predict_box_param resize_param smoothl1_param soft_contrastive_loss_param soft_truncation_param "
+            "mil_data_param mil_param nca_param ordinal_regression_loss_param pairwise_param "
+            "predict_box_param smoothl1_param soft_contrastive_loss_param soft_truncation_param "
             "sub_region_param truncation_param"
         ),
         "MemoryDataParameter": "transpose",

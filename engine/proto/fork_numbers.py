@@ -175,6 +175,8 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
             "triplet_loss_param": 203,
             "inner_distance_param": 213,
             "channel_scale_param": 237,
+            "noise_param": 207,
+            "resize_param": 231,
             "local_param": 201,
             "flip_param": 212,
             "label_specific_add_param": 241,
@@ -276,6 +278,11 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
             "yolo_seg_param": 604,
             "segmentation_evaluate_param": 605,
         },
+    },
+    "video-caffe": {"LayerParameter": {"tensor_transpose_param": 7782}},
+    "deep-denoising": {
+        "LayerParameter": {"noise_param": 1001, "padding_param": 1002},
+        "LayerNoiseParameter": {"filler_param": 1, "std": 2},
     },
     "dann": {"LayerParameter": {"gradient_scaler_param": 200}},
     "xlearn": {

@@ -59,6 +59,11 @@ DIVERSE = "diverse dropout (joelthchao/diverse-dropout)"
 TEXTBOXES = "TextBoxes++ (MhLiao/TextBoxes_plusplus)"
 WEIGHTEDSOFTMAX = "weighted softmax losses (shicai/Weighted_Softmax_Loss and others)"
 WARPCTC = "warp-ctc in Caffe (xmfbit/warpctc-caffe)"
+DENOISING = "DeepDenoising (Ding-Liu/DeepDenoising)"
+MULTILABEL = "multi-label learning (kevinlin311tw/caffe-multilabel)"
+EDGES = "semantic edges (yun-liu/DDS)"
+RAM = "RAM (liu-xb/RAM)"
+VIDEOCAFFE = "video-caffe (wss321/video-caffe)"
 DANN = "unsupervised domain adaptation (ddtm/caffe)"
 LATENT = "latent domains (mancinimassimiliano/latent_domains_DA)"
 MMD = "maximum mean discrepancy (zhuhan1236/mmd-caffe)"
@@ -217,9 +222,10 @@ TYPES = {
     "MovingNormalize": NORMFACE,
     "MultiBoxFocalLoss": DEEPDETECT,
     "MultiBoxLoss": SSD,
-    "MultiLabelAccuracy": DEEPDETECT,
+    "MultiLabelAccuracy": f"{MULTILABEL} and {DEEPDETECT}",
     "MultiLabelImageData": NORMFACE,
     "MultilabelImageData": "DRML (zkl20061823/DRML)",
+    "MultiLabelLoss": f"{MULTILABEL} and {EDGES}",
     "MultiLabelSigmoidLoss": DEEPDETECT,
     "MultiStageMeanfield": CRF_RNN,
     "NCALoss": NORMFACE,
@@ -228,12 +234,14 @@ TYPES = {
     "NegReLU": FLOWNET,
     "NegSquare": LITEFLOWNET,
     "Nms": OPENPOSE,
-    "Noise": NORMFACE,
+    "Noise": f"{NORMFACE} and {DENOISING}",
     "Normalization": f"{CAFFEMEX} and {RETRIEVAL}",
+    "NormalizationL2": RAM,
     "Normalize": SSD,
     "OdmMultiBoxLoss": REFINEDET,
     "OnlineTripletLoss": RETRIEVAL,
     "OuterProduct": XLEARN,
+    "Padding": f"{DEEPLABCONTEXT} and {DENOISING}",
     "PairFastLoss": RETRIEVAL,
     "Pairwise": NORMFACE,
     "Permute": SSD,
@@ -303,6 +311,7 @@ TYPES = {
     "Transformer": NORMFACE,
     "Transpose": CTPN,
     "TripletLoss": NORMFACE,
+    "TensorTranspose": VIDEOCAFFE,
     "TRT": NVIDIA,
     "Truncation": NORMFACE,
     "UniformToHistogram": AUTOCOLORIZE,

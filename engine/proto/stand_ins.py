@@ -52,7 +52,6 @@ STAND_INS = {
     ),
     "MultiLabelSigmoidLoss": "SigmoidCrossEntropyLoss takes targets of 0 and 1.",
     "Nms": "Leave it out: the layer before it gives the maps that it searches.",
-    "Noise": "DummyData with a gaussian or uniform filler, added by Eltwise, is the same.",
     "PFMWriter": _FILES,
     "Region": "YoloDetectionOutput finds boxes in maps of YOLOv2.",
     "ScaledTanH": "TanH between two Power layers is the same.",

@@ -28,6 +28,8 @@ class TestCases(Cases):
             phase=pb.TEST,
         ),
         Case("dropout of nothing", 'type: "Dropout" dropout_param { dropout_ratio: 0 }', X, lambda x: x),
+        Case("noise in test", 'type: "Noise" noise_param { gaussian_std: 3 }', X, lambda x: x, phase=pb.TEST),
+        Case("noise of nothing", 'type: "Noise" noise_param { uniform_range: 0 bias: 2 }', X, lambda x: x + 2),
         Case("selu dropout in test", 'type: "SeLuDropout"', X, lambda x: x, phase=pb.TEST),
         Case(
             "insanity in test",
@@ -46,6 +48,10 @@ class TestCases(Cases):
         ('type: "Dropout" dropout_param { dropout_ratio: 1 }', X, "dropout_ratio 1 is not"),
         ('type: "Dropout" dropout_param { dropout_ratio: -0.5 }', X, "dropout_ratio -0.5 is not"),
         ('type: "SeLuDropout" selu_dropout_param { dropout_ratio: 1 }', X, "not a probability between 0 and 1"),
+        ('type: "Noise"', X, "needs gaussian_std or uniform_range"),
+        ('type: "Noise" noise_param { gaussian_std: -1 }', X, "gaussian_std is -1 and uniform_range 0"),
+        ('type: "Noise" noise_param { filler_param { type: "xavier" } std: 1 }', X, 'of type "xavier"; it must be'),
+        ('type: "Noise" noise_param { filler_param { type: "uniform" } }', X, "needs one std or more"),
         ('type: "Insanity" insanity_param { lb: 3 ub: 3 }', X, "lb must be below ub"),
         ('type: "Insanity" insanity_param { lb: -inf ub: 3 }', X, "neither may be 0 or infinite"),
     ],
@@ -117,3 +123,40 @@ def test_insanity_draws_its_slopes():
     assert drawn.min() >= 2
     assert drawn.max() < 4
     assert abs(drawn.mean() - 3) < 0.1
+
+
+def noise(options, phase=pb.TRAIN):
+    """What a Noise layer adds to 10,000 values."""
+    case = Case("noise", f'type: "Noise" noise_param {{ {options} }}', {"x": (100, 100)}, phase=phase)
+    x, (y,) = case.values()[1]["x"], case.net.compile(case.run)([], case.values()[1])
+    return np.asarray(y) - x
+
+
+def test_noise_may_be_normal():
+    drawn = noise("gaussian_std: 2 bias: 5")
+    assert abs(drawn.mean() - 5) < 0.1
+    assert abs(drawn.std() - 2) < 0.1
+    assert np.abs(drawn - 5).max() > 5
+
+
+def test_noise_may_be_uniform():
+    drawn = noise("uniform_range: 2 bias: 5")
+    assert 2.99 < drawn.min() < 3.01
+    assert 6.99 < drawn.max() < 7.01
+
+
+def test_noise_by_a_filler_is_drawn_in_test_too():
+    drawn = noise('filler_param { type: "gaussian" mean: 1 } std: 3', pb.TEST)
+    assert abs(drawn.mean() - 1) < 0.2
+    assert abs(drawn.std() - 3) < 0.1
+    uniform = noise('filler_param { type: "uniform" min: -1 max: 3 } std: 1')
+    assert uniform.min() < -0.99
+    assert 2.99 < uniform.max() < 3.01
+
+
+def test_noise_by_a_filler_has_one_of_its_deviations():
+    layer = 'type: "Noise" noise_param { filler_param { type: "gaussian" } std: 1 std: 100 }'
+    case = Case("noise", layer, {"x": np.zeros((50, 50))})
+    tops = [case.net.forward([], case.values()[1], jax.random.key(seed)).outputs["y0"] for seed in range(12)]
+    assert {int(np.std(top) > 10) for top in tops} == {0, 1}
+    assert all(abs(np.std(top) - 1) < 0.1 or abs(np.std(top) - 100) < 10 for top in tops)

@@ -1,4 +1,4 @@
-"""Interp: planes of another size."""
+"""Interp and Resize: planes of another size."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,31 @@ def interpolated(x, rows, columns):
     return along(along(x, rows, 2), columns, 3)
 
 
+def along_edges(outputs, size):
+    """The weights of Resize: (outputs, size), one output at a time."""
+    weights = np.zeros((outputs, size))
+    for i in range(outputs):
+        low, part = divmod(i * size / outputs, 1)
+        weights[i, int(low)] = 1 - part
+        if low + 1 < size:
+            weights[i, int(low) + 1] = part
+    return weights
+
+
+def resized(height, width):
+    def formula(x):
+        rows, columns = along_edges(height, x.shape[2]), along_edges(width, x.shape[3])
+        return np.stack([[rows @ plane @ columns.T for plane in item] for item in x])
+
+    return formula
+
+
+RESIZE = 'type: "Resize" resize_param {{ {} }}'.format
+BY_FACTORS = "is_pyramid_test: true out_height_scale: 1.5 out_width_scale: 0.5"
 CASES = [
+    Case("resized", RESIZE("height: 8 width: 10"), X, resized(8, 10)),
+    Case("resized to fewer", RESIZE("height: 2 width: 7"), X, resized(2, 7)),
+    Case("resized by factors", RESIZE(BY_FACTORS + " type: BILINEAR"), X, resized(7, 3)),
     Case("a size", INTERP("height: 3 width: 10"), X, lambda x: interpolated(x, 3, 10)),
     Case("zoom", INTERP("zoom_factor: 3"), X, lambda x: interpolated(x, 13, 19)),
     Case("shrink", INTERP("shrink_factor: 2"), X, lambda x: x[:, :, ::2, ::2]),
@@ -47,3 +71,20 @@ class TestCases(Cases):
 )
 def test_wrong_configuration_is_refused(options, message):
     check_refused(INTERP(options), X, message)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("height: 3", "needs height and width, since is_pyramid_test is false"),
+        ("is_pyramid_test: true height: 3 width: 3", "needs out_height_scale and out_width_scale"),
+        ("height: 3 width: 3 type: NEAREST", "its type is NEAREST"),
+        ("height: 0 width: 3", "it makes 0×3 of 5×7"),
+        ("is_pyramid_test: true out_height_scale: -1 out_width_scale: 1", "out_height_scale is -1"),
+        ("is_pyramid_test: true out_height_scale: inf out_width_scale: 1", "out_height_scale is inf"),
+        ("is_pyramid_test: true out_height_scale: 0.1 out_width_scale: 1", "it makes 0×7 of 5×7"),
+        ("height: 2147483647 width: 3", "would take"),
+    ],
+)
+def test_wrong_size_is_refused(options, message):
+    check_refused(RESIZE(options), X, message)
