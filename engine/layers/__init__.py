@@ -11,6 +11,7 @@ from engine.layers import (  # noqa: F401
     class_distance_loss,
     classification_loss,
     clip_lstm,
+    conv_lstm,
     convolution,
     correlation,
     crop,

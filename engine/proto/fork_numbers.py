@@ -279,6 +279,7 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
             "segmentation_evaluate_param": 605,
         },
     },
+    "conv-lstm": {"LayerParameter": {"lstm_conv_param": 150, "lstm_debug_param": 151}},
     "video-caffe": {"LayerParameter": {"tensor_transpose_param": 7782}},
     "deep-denoising": {
         "LayerParameter": {"noise_param": 1001, "padding_param": 1002},

@@ -41,6 +41,7 @@ _OWN = {
     "Normalize": ("norm_param", "normalize_param"),
     "SpatialTransformer": ("st_param",),
     "Lstm": ("lstm_param",),
+    "ConvLSTM": ("lstm_conv_param", "lstm_debug_param"),
     "SmoothL1LossOHEM": ("smooth_l1_loss_param",),
     "Correlation1D": ("correlation_param",),
     "CTCGreedyDecoder": ("ctc_decoder_param",),

@@ -59,6 +59,7 @@ DIVERSE = "diverse dropout (joelthchao/diverse-dropout)"
 TEXTBOXES = "TextBoxes++ (MhLiao/TextBoxes_plusplus)"
 WEIGHTEDSOFTMAX = "weighted softmax losses (shicai/Weighted_Softmax_Loss and others)"
 WARPCTC = "warp-ctc in Caffe (xmfbit/warpctc-caffe)"
+CONVLSTM = "convolutional LSTMs (agethen/ConvLSTM-for-Caffe)"
 DENOISING = "DeepDenoising (Ding-Liu/DeepDenoising)"
 MULTILABEL = "multi-label learning (kevinlin311tw/caffe-multilabel)"
 EDGES = "semantic edges (yun-liu/DDS)"
@@ -106,6 +107,7 @@ TYPES = {
     "ConfidencePenaltyLoss": NORMFACE,
     "ConnectedComponent": INTEL,
     "ContinuationIndicator": f"{WARPCTC} and {DEEPDETECT}",
+    "ConvLSTM": CONVLSTM,
     "Convolution3D": C3D,
     "ConvolutionDepthwise": FARMINGYARD,
     "ConvolutionRistretto": RISTRETTO,

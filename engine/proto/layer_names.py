@@ -189,6 +189,7 @@ FORKS: dict[str, tuple[str, ...]] = {
     "sequences": (
         "CTCGreedyDecoder",
         "CTCLoss",
+        "ConvLSTM",
         "ContinuationIndicator",
         "CtcLoss",
         "LabelsequenceAccuracy",

@@ -63,8 +63,18 @@ def unit_items(x, eps):
 
 
 CASES = [
-    Case("unit items", 'type: "Normalization"', {"x": (2, 3, 2)}, lambda x: unit_items(x, 0).reshape(x.shape)),
-    Case("of RAM", 'type: "NormalizationL2"', {"x": (2, 3)}, lambda x: unit_items(x, 0).reshape(x.shape)),
+    Case(
+        "unit items",
+        'type: "Normalization"',
+        {"x": (2, 3, 2)},
+        lambda x: x / np.sqrt((x**2).sum(tuple(range(1, x.ndim)), keepdims=True)),
+    ),
+    Case(
+        "of RAM",
+        'type: "NormalizationL2"',
+        {"x": (2, 3)},
+        lambda x: x / np.sqrt((x**2).sum(tuple(range(1, x.ndim)), keepdims=True)),
+    ),
     Case("l2 norm", 'type: "L2Norm"', X, lambda x: x / np.sqrt((x**2).sum((1, 2, 3), keepdims=True))),
     Case("l2", 'type: "L2Normalize"', {"x": (2, 3)}, lambda x: unit_items(x, 1e-7)),
     Case("batchnorm", 'type: "BatchNorm"', X, batchnorm),
