@@ -41,6 +41,7 @@ from engine.layers import (  # noqa: F401
     inner_product,
     interp,
     local,
+    local_kernel,
     margin_inner_product,
     mask_cascade,
     metric_learning,

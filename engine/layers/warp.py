@@ -1,4 +1,4 @@
-"""Layers that sample an image at other positions: FlowWarp and SpatialTransformer."""
+"""Layers that sample an image at other positions: FlowWarp, Warp with its Grid, SpatialTransformer."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -37,6 +37,44 @@ class FlowWarp(Layer):
         inside = (down >= 0) & (down < height) & (across >= 0) & (across < width)
         down, across = jnp.where(inside, down, 0), jnp.where(inside, across, 0)
         return [jnp.where(inside[:, None], bilinear(x, down, across, zero_outside=False), self.fill)]
+
+
+@layer("Warp")
+class Warp(Layer):
+    """y[i, j] = x[v, u], bilinearly interpolated, 0 outside of x (LiteFlowNet).
+
+    Bottoms: x (N, C, H, W); the places (N, 2, H, W): u, then v, in pixels. Top: y, of x's shape.
+    """
+
+    bottoms = (2, 2)
+
+    def setup(self, x: Shape, places: Shape) -> list[Shape]:
+        if len(x) != 4 or places != (x[0], 2, *x[2:]):
+            raise self.error(
+                f"{self.bottom(0)} has shape {list(x)} and {self.bottom(1)} {list(places)}; they must be of shapes "
+                "(N, C, H, W) and (N, 2, H, W)."
+            )
+        return [x]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        x, places = bottoms
+        return [bilinear(x, places[:, 1], places[:, 0], zero_outside=True)]
+
+
+@layer("Grid")
+class Grid(Layer):
+    """The place of each pixel, for Warp: its column, then its row. Bottom: (N, C, H, W). Top: (N, 2, H, W)."""
+
+    no_gradient = (0,)
+
+    def setup(self, x: Shape) -> list[Shape]:
+        fits.planes(self.node, x)
+        return [(x[0], 2, *x[2:])]
+
+    def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
+        top = self.top_shapes[0]
+        rows, columns = jnp.indices(top[2:], bottoms[0].dtype)
+        return [jnp.broadcast_to(jnp.stack([columns, rows]), top)]
 
 
 @layer("SpatialTransformer")

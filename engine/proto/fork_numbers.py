@@ -279,6 +279,21 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
             "segmentation_evaluate_param": 605,
         },
     },
+    "liteflownet": {
+        "LayerParameter": {
+            "correlation_param": 150,
+            "l1_loss_param": 151,
+            "writer_param": 152,
+            "reader_param": 153,
+            "mean_param": 154,
+            "resample_param": 155,
+            "downsample_param": 156,
+            "expmax_param": 158,
+            "augmentation_param": 149,
+            "coeff_schedule_param": 148,
+            "reshape_every_iter": 157,
+        },
+    },
     "conv-lstm": {"LayerParameter": {"lstm_conv_param": 150, "lstm_debug_param": 151}},
     "video-caffe": {"LayerParameter": {"tensor_transpose_param": 7782}},
     "deep-denoising": {

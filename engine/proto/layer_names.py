@@ -169,11 +169,15 @@ FORKS: dict[str, tuple[str, ...]] = {
         "Correlation",
         "Correlation1D",
         "Downsample",
+        "ExpMax",
         "FlowWarp",
+        "Grid",
         "L1Loss",
         "LpqLoss",
         "NegReLU",
+        "NegSquare",
         "Resample",
+        "Warp",
     ),
     "yolo": (
         "DetectionLoss",
@@ -326,7 +330,9 @@ def unknown(kind: str) -> str:
         instead = f" {STAND_INS[kind]}" if kind in STAND_INS else ""
         return f'layer type "{kind}" is not one of Caffe\'s: it belongs to {forks.TYPES[kind]}.{instead}'
     there = known()
-    near = suggest.closest(kind, there, 3, cutoff=0.65, ignore_case=True)
+    beginning = sorted((own for own in BVLC if len(kind) > 2 and own.lower().startswith(kind.lower())), key=len)
+    near = [*beginning[:1], *suggest.closest(kind, there, 3, cutoff=0.65, ignore_case=True)]
+    near = list(dict.fromkeys(near))[:3]
     meant = near and not _is_variant(kind, near[0])
     advice = f"Did you mean {' or '.join(near)}?" if meant else f"There are: {', '.join(sorted(there))}."
     return f'unknown layer type "{kind}". {advice}'

@@ -143,6 +143,7 @@ ADD_UP = {
     "FlowWarp": "as DeformableConvolution",
     "SegAccuracy": "as EvalDetection",
     "SpatialTransformer": "as DeformableConvolution",
+    "Warp": "as DeformableConvolution",
 }
 """Layers that use scatter-adds on a GPU, and what they add up."""
 

@@ -1,4 +1,4 @@
-"""FlowWarp and SpatialTransformer."""
+"""FlowWarp, Warp, Grid and SpatialTransformer."""
 
 import numpy as np
 import pytest
@@ -30,6 +30,31 @@ def warp(x, flow):
     return y
 
 
+PLACES = np.random.default_rng(1).uniform(-1.5, 6, (2, 2, 4, 5))
+
+
+def to_places(x, places):
+    y = np.zeros(x.shape)
+    for n, i, j in np.ndindex(len(x), *x.shape[2:]):
+        y[n, :, i, j] = read(x[n], places[n, ::-1, i, j], zero=True)
+    return y
+
+
+def test_grid_gives_each_pixel_its_place():
+    case = Case("grid", 'type: "Grid"', X)
+    top = np.asarray(case.run([], case.values()[1])[0])
+    assert top.shape == (2, 2, 4, 5)
+    assert all(tuple(top[n, :, i, j]) == (j, i) for n, i, j in np.ndindex(2, 4, 5))
+    assert not case.differentiable()
+
+
+@pytest.mark.parametrize(
+    ("layer", "bottoms"), [('type: "Warp"', {**X, "p": (2, 2, 5, 4)}), ('type: "Grid"', {"x": (3, 4)})]
+)
+def test_wrong_planes_are_refused(layer, bottoms):
+    check_refused(layer, bottoms, r"has shape \[")
+
+
 def transform(height, width, full=lambda theta: theta):
     def formula(x, theta):
         y = np.zeros((*x.shape[:2], height, width))
@@ -48,6 +73,7 @@ SCALED = ST("theta_1_1: 0.5 theta_1_2: 0 theta_2_1: 0 theta_2_2: 0.7")
 class TestCases(Cases):
     cases = (
         Case("warp", WARP(""), {**X, "flow": FLOW}, warp),
+        Case("to places", 'type: "Warp"', {**X, "places": PLACES}, to_places),
         Case("affine", ST(""), {**X, "theta": THETA}, transform(4, 5)),
         Case("another size", ST("output_H: 2 output_W: 3"), {**X, "theta": THETA}, transform(2, 3)),
         Case(
