@@ -49,6 +49,8 @@ def read(data, fork=None):
         (b"GradientScaler", field(149, field(5, 7)), "gradient_scaler_param { threshold_iter: 7 }"),
         (b"GradientScaler", field(200, field(5, 7)), "gradient_scaler_param { threshold_iter: 7 }"),
         (b"JMMDLoss", field(150, field(5, 1)), "jmmd_param { label_kernel_num: 1 }"),
+        (b"MMDLoss", field(147, field(1, 3)), "mmd_param { kernel_num: 3 }"),
+        (b"EntropyLoss", field(148, field(3, 3)), "entropy_param { iterations_num: 3 }"),
         (b"TensorTranspose", field(7782, field(1, 1)), "tensor_transpose_param { order: 1 }"),
         (b"ConvLSTM", field(150, field(1, 8)), "lstm_conv_param { num_output: 8 }"),
         (b"Noise", field(1001, field(1, field(1, b"uniform"))), 'noise_param { filler_param { type: "uniform" } }'),
