@@ -118,6 +118,16 @@ FIELDS: dict[str, dict[str, str]] = {
     forks.XLEARN: {
         "LayerParameter": "outer_product_param",
     },
+    forks.HEATMAPS: {
+        "LayerParameter": "heatmap_data_param visualise visualise_channel",
+    },
+    forks.PICANET: {
+        "LayerParameter": "att_pooling_param atten_param pw_attend_param",
+    },
+    forks.VIDEOCAFFE: {
+        "ConvolutionParameter": "kernel_shape pad_shape stride_shape",
+        "PoolingParameter": "kernel_shape pad_shape stride_shape",
+    },
     forks.CAFFEMEX: {
         "LayerParameter": "normalization_param",
     },

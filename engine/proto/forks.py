@@ -63,6 +63,10 @@ CONVLSTM = "convolutional LSTMs (agethen/ConvLSTM-for-Caffe)"
 DENOISING = "DeepDenoising (Ding-Liu/DeepDenoising)"
 MULTILABEL = "multi-label learning (kevinlin311tw/caffe-multilabel)"
 EDGES = "semantic edges (yun-liu/DDS)"
+HASHING = "hashing (thuml/HashNet)"
+HEATMAPS = "heat maps of joints (tpfister/caffe-heatmap)"
+PICANET = "PiCANet (nian-liu/PiCANet)"
+QUANTIZED = "HWGQ (zhaoweicai/hwgq)"
 RAM = "RAM (liu-xb/RAM)"
 VIDEOCAFFE = "video-caffe (wss321/video-caffe)"
 DANN = "unsupervised domain adaptation (ddtm/caffe)"
@@ -328,6 +332,12 @@ TYPES = {
     "YoloSeg": YOLO,
     "Yolov3": YOLO,
     "Yolov3DetectionOutput": YOLO,
+    **dict.fromkeys(("AttConvolution", "AttPooling", "PwAttend"), PICANET),
+    **dict.fromkeys(("BinaryConvolution", "BinaryInnerProduct", "Quant"), QUANTIZED),
+    **dict.fromkeys(("DataHeatmap", "EuclideanLossHeatmap"), HEATMAPS),
+    **dict.fromkeys(("NdConvolution", "NdPooling"), VIDEOCAFFE),
+    **dict.fromkeys(("PairwiseLoss", "ScaleTanH"), HASHING),
+    **dict.fromkeys(("Sum", "WeightedEuclideanLoss"), "forks of their own (zobot/caffe and others)"),
     **dict.fromkeys(
         (
             *("Add", "Atan", "Attention", "BEGANLoss", "BatchToSpaceND", "BroadcastTo", "Ceil", "Corr1d"),
