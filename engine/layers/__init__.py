@@ -17,6 +17,7 @@ from engine.layers import (  # noqa: F401
     crop,
     ctc_decoder,
     ctc_loss,
+    data_augmentation,
     deformable_convolution,
     dense_block,
     dense_crf,

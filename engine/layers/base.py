@@ -191,6 +191,11 @@ class Layer:
         """The number of multiply-adds with a weight in `forward`, for bottoms and tops of these shapes."""
         return 0
 
+    def fitted(self, arrays: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+        """A model's arrays for this layer, in the sizes in which the layer keeps them; most layers take them as they
+        are."""
+        return arrays
+
     def label_bounds(self) -> dict[int, LabelBounds]:
         """Which bottoms hold class labels, and how many classes they have. Available after `setup`."""
         return {}

@@ -28,8 +28,8 @@ class Interp(Layer):
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         height, width = self.cropped
         x = bottoms[0][:, :, self.begin : self.begin + height, self.begin : self.begin + width]
-        rows, columns = (_weights(at, size, x.dtype) for at, size in zip(self.places, self.cropped, strict=True))
-        return [_resized(x, rows, columns)]
+        rows, columns = (weights(at, size, x.dtype) for at, size in zip(self.places, self.cropped, strict=True))
+        return [resized_by(x, rows, columns)]
 
 
 @layer("Resize")
@@ -52,17 +52,19 @@ class Resize(Layer):
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms
         rows, columns = (
-            _weights(at, size, x.dtype, bounded=False) for at, size in zip(self.places, self.sizes, strict=True)
+            weights(at, size, x.dtype, bounded=False) for at, size in zip(self.places, self.sizes, strict=True)
         )
-        return [_resized(x, rows, columns)]
+        return [resized_by(x, rows, columns)]
 
 
-def _resized(x: Array, rows: Array, columns: Array) -> Array:
-    """x (N, C, H, W) → (N, C, H', W') by the weights of its rows (H', H) and columns (W', W). An axis that keeps its
-    size is left as it is."""
+def resized_by(x: Array, rows: Array, columns: Array, whole: bool = True) -> Array:
+    """x (N, C, H, W) → (N, C, H', W') by the weights of its rows (H', H) and columns (W', W).
+
+    whole: whether an axis that keeps its size is left as it is.
+    """
     height, width = x.shape[2:]
-    wide = x if len(columns) == width else jnp.einsum("nchw,jw->nchj", x, columns)
-    return wide if len(rows) == height else jnp.einsum("nchj,ih->ncij", wide, rows)
+    wide = x if whole and len(columns) == width else jnp.einsum("nchw,jw->nchj", x, columns)
+    return wide if whole and len(rows) == height else jnp.einsum("nchj,ih->ncij", wide, rows)
 
 
 def _places(size: int, outputs: int) -> np.ndarray:
@@ -71,7 +73,7 @@ def _places(size: int, outputs: int) -> np.ndarray:
     return step * np.arange(outputs, dtype=np.float32)
 
 
-def _weights(places: np.ndarray, size: int, dtype: DTypeLike, bounded: bool = True) -> Array:
+def weights(places: np.ndarray, size: int, dtype: DTypeLike, bounded: bool = True) -> Array:
     """(outputs, size): the weight of each element in each output. Made inside `forward`, because it can be large.
 
     bounded: whether places behind the last element are the last element, and not 0.

@@ -38,7 +38,7 @@ def _replaced(
         seen[layer.name] += 1
         if number >= len(rows) or not compared(net, layer):
             continue
-        given = rows[number]
+        given = layer.fitted(rows[number])
         wanted = [(decl.name, _shape(net, k, decl, params[k])) for k, decl in zip(ids, layer.params, strict=True)]
         if said := model_fit.complaint(layer.name, [value.shape for value in given], wanted):
             raise SnapshotError(f"{source}: {said}")

@@ -168,6 +168,7 @@ FORKS: dict[str, tuple[str, ...]] = {
         "ChannelNorm",
         "Correlation",
         "Correlation1D",
+        "DataAugmentation",
         "Downsample",
         "ExpMax",
         "FlowWarp",

@@ -17,7 +17,6 @@ STAND_INS = {
     "NdConvolution": "Convolution takes a kernel_size, stride and pad for each axis.",
     "NdPooling": "PoolingND takes a kernel_size, stride and pad for each axis.",
     "Sum": "Eltwise is the same.",
-    "DataAugmentation": f"transform_param has settings for augmentation. {_LEFT_OUT}",
     "DeconvolutionRistretto": "Deconvolution is the same in float32.",
     "DetectionData": _PYTHON,
     "DetectionGroupAccuracy": f"DetectionAccuracy, one per field, counts in the same way. {_LEFT_OUT}",
