@@ -19,7 +19,7 @@ OTHERS: dict[str, tuple[Bounds, Bounds]] = {
     "Data": ((0, 0), (1, 2)),
     "Deconvolution": ((1, None), (1, None)),
     "DummyData": ((0, 0), (1, None)),
-    "Eltwise": ((2, None), ONE),
+    "Eltwise": ((1, None), ONE),
     "EuclideanLoss": ((2, 2), ONE),
     "Filter": ((2, None), (1, None)),
     "HDF5Data": ((0, 0), (1, None)),
@@ -44,8 +44,8 @@ OTHERS: dict[str, tuple[Bounds, Bounds]] = {
     "Split": (ONE, (1, None)),
     "WindowData": ((0, 0), (2, 2)),
 }
-"""Bottoms and tops of Caffe's types that do not take exactly one of each. R-FCN's third top of SoftmaxWithLoss and
-MNC's third bottom of SigmoidCrossEntropyLoss are included."""
+"""Bottoms and tops of Caffe's types that do not take exactly one of each. R-FCN's third top of SoftmaxWithLoss,
+MNC's third bottom of SigmoidCrossEntropyLoss and FlowNet's single bottom of Eltwise are included."""
 
 
 FORKS: dict[str, tuple[Bounds, Bounds]] = {

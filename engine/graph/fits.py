@@ -12,7 +12,10 @@ from engine.graph.graph import Node
 from engine.proto import caffe_pb2 as pb
 
 Shape = tuple[int, ...]
-FILLERS = ("constant", "uniform", "gaussian", "positive_unitball", "xavier", "msra", "bilinear", "bilinear_3D")
+FILLERS = (
+    *("constant", "uniform", "gaussian", "positive_unitball", "xavier", "msra", "bilinear"),
+    *("bilinear_3D", "diagonal"),
+)
 
 
 def numbers(node: Node) -> None:
@@ -85,6 +88,8 @@ def wrong_filler(asked: pb.FillerParameter, shape: Shape) -> str | None:
         return f'sparse is for the gaussian filler, not for "{asked.type}".'
     if asked.type == "bilinear" and (len(shape) != 4 or shape[2] != shape[3]):
         return f"the bilinear filler is for square 4-dimensional weights, not for shape {list(shape)}."
+    if asked.type == "diagonal" and len(shape) > 4:
+        return f"the diagonal filler is for weights of up to 4 axes, not for shape {list(shape)}."
     if asked.type == "bilinear_3D" and (len(shape) != 5 or len(set(shape[2:])) != 1):
         return f"the bilinear_3D filler is for cubic 5-dimensional weights, not for shape {list(shape)}."
     return None
@@ -105,8 +110,11 @@ def alike(node: Node, shapes: Sequence[Shape]) -> Shape:
 
 
 def combined(node: Node, shapes: Sequence[Shape]) -> Shape:
-    """An Eltwise's bottoms have the same shape, and one coeff each or none. Returns the shape."""
+    """An Eltwise's bottoms have the same shape, and one coeff each or none; a single one has a coeff (FlowNet). Returns
+    the shape."""
     p, shape = node.config.eltwise_param, alike(node, shapes)
+    if len(shapes) == 1 and not (p.coeff and p.operation == p.SUM):
+        raise node.error("it has 1 bottoms and takes at least 2; one is enough for operation: SUM with a coeff.")
     if p.coeff and p.operation != p.SUM:
         raise node.error(f"coeff is for operation SUM, not for {p.EltwiseOp.Name(p.operation)}.")
     if p.coeff and len(p.coeff) != len(shapes):

@@ -17,9 +17,10 @@ Op = pb.EltwiseParameter
 class Eltwise(Layer):
     """y = Π xᵢ, Σ coeffᵢ · xᵢ or max xᵢ.
 
-    Bottoms: two or more, of one shape. Top: y, of that shape. As in Caffe, the gradient of MAX goes to one bottom: to
-    the second if it ties with the first for the maximum, else to the first of the largest. The gradient of PROD is the
-    product of the other bottoms; `stable_prod_grad: false` is another way to compute the same and changes nothing here.
+    Bottoms: two or more, of one shape, or one with a coeff (FlowNet). Top: y, of that shape. As in Caffe, the gradient
+    of MAX goes to one bottom: to the second if it ties with the first for the maximum, else to the first of the
+    largest. The gradient of PROD is the product of the other bottoms; `stable_prod_grad: false` is another way to
+    compute the same and changes nothing here.
     """
 
     precision = "given"

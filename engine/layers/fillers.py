@@ -98,6 +98,15 @@ def bilinear_3d(f: pb.FillerParameter, shape: Shape, rng: np.random.Generator) -
     return np.broadcast_to(np.einsum("i,j,k", tent, tent, tent), shape)
 
 
+def diagonal(f: pb.FillerParameter, shape: Shape, rng: np.random.Generator) -> np.ndarray:
+    """FlowNet's: output n is the mean of input n under the kernel times diag_val[n], or times 1 beyond the last."""
+    x = np.zeros((*shape, *[1] * (4 - len(shape))), np.float32)
+    count = min(x.shape[:2])
+    values = [*f.diag_val, *[1.0] * count][:count]
+    x[range(count), range(count)] = np.reshape(values, (-1, 1, 1)) / math.prod(x.shape[2:])
+    return x
+
+
 def _tent(size: int) -> np.ndarray:
     factor = math.ceil(size / 2)
     centre = (2 * factor - 1 - factor % 2) / (2 * factor)
@@ -125,4 +134,5 @@ FILLERS: dict[str, Filler] = {
     "msra": msra,
     "bilinear": bilinear,
     "bilinear_3D": bilinear_3d,
+    "diagonal": diagonal,
 }

@@ -71,7 +71,6 @@ FIELDS: dict[str, dict[str, str]] = {
             "preselection_file preselection_label rand_permute rand_permute_order rand_permute_seed range_end "
             "range_start slice_point subtract verbose"
         ),
-        "FillerParameter": "diag_val",
         "LayerParameter": "channel_norm_param",
     },
     forks.FOCALLOSS: {

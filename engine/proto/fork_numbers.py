@@ -220,6 +220,7 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
             "reader_param": 153,
             "reshape_every_iter": 157,
         },
+        "FillerParameter": {"diag_val": 9},
     },
     "nvidia": {
         "BatchNormParameter": {"scale_filler": 5, "bias_filler": 6, "engine": 15, "scale_bias": 7},
@@ -293,6 +294,7 @@ NUMBERS: dict[str, dict[str, dict[str, int]]] = {
             "coeff_schedule_param": 148,
             "reshape_every_iter": 157,
         },
+        "FillerParameter": {"diag_val": 9},
     },
     "conv-lstm": {"LayerParameter": {"lstm_conv_param": 150, "lstm_debug_param": 151}},
     "video-caffe": {"LayerParameter": {"tensor_transpose_param": 7782}},

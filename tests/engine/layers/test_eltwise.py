@@ -11,6 +11,7 @@ OF = 'type: "Eltwise" eltwise_param {{ operation: {} }}'.format
 CASES = [
     Case("sum by default", 'type: "Eltwise"', THREE, lambda a, b, c: a + b + c),
     Case("sum with coeff", OF("SUM coeff: 2 coeff: 0 coeff: -1"), THREE, lambda a, b, c: 2 * a - c),
+    Case("scaled", OF("SUM coeff: 0.25"), {"a": (2, 3)}, lambda a: a / 4),
     Case("product", OF("PROD"), THREE, lambda a, b, c: a * b * c),
     Case("product, unstable", OF("PROD stable_prod_grad: false"), TWO, lambda a, b: a * b),
     Case("max", OF("MAX"), THREE, lambda a, b, c: np.maximum(np.maximum(a, b), c)),
@@ -26,6 +27,7 @@ class TestCases(Cases):
 REFUSED = [
     ('type: "Eltwise"', {"a": (2, 3), "b": (2, 3, 1)}, r'"b" has shape \[2, 3, 1\] and bottom "a" \[2, 3\]'),
     ('type: "Eltwise"', {"a": (2, 3)}, "1 bottoms and takes at least 2"),
+    (OF("MAX"), {"a": (2, 3)}, "1 bottoms and takes at least 2; one is enough for operation: SUM with a coeff"),
     (OF("SUM coeff: 1"), TWO, "1 coeff for 2 bottoms"),
     (OF("PROD coeff: 1 coeff: 2"), TWO, "coeff is for operation SUM, not for PROD"),
 ]

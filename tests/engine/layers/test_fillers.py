@@ -92,6 +92,14 @@ def test_bilinear_3d_interpolates_volumes():
     np.testing.assert_allclose(kernel[1, 0], line[:, None, None] * line[:, None] * line)
 
 
+def test_diagonal_takes_each_input_to_its_output():
+    kernel = filled('type: "diagonal" diag_val: 20 diag_val: 4', (4, 3, 2, 2))
+    for n, c in np.ndindex(4, 3):
+        np.testing.assert_array_equal(kernel[n, c], (20 / 4, 4 / 4, 1 / 4)[c] if n == c else 0)
+    np.testing.assert_array_equal(filled('type: "diagonal"', (2, 3)), [[1, 0, 0], [0, 1, 0]])
+    np.testing.assert_array_equal(filled('type: "diagonal" diag_val: 3', (2,)), [3, 0])
+
+
 def test_one_axis_has_all_inputs_and_outputs():
     a = math.sqrt(3)  # count / shape[0] = 1
     assert_uniform(filled('type: "xavier"', (20000,)), -a, a)
@@ -102,7 +110,7 @@ def test_same_seed_same_numbers_and_others_for_others(kind):
     config, shape = f'type: "{kind}" max: 1 std: 1', (4, 3, *[4] * (3 if kind == "bilinear_3D" else 2))
     np.testing.assert_array_equal(filled(config, shape), filled(config, shape))
     assert filled(config, shape).dtype == np.float32
-    if kind not in ("constant", "bilinear", "bilinear_3D"):
+    if kind not in ("constant", "bilinear", "bilinear_3D", "diagonal"):
         assert (filled(config, shape, stream=1) != filled(config, shape)).any()
         assert (filled(config, shape, seed=2) != filled(config, shape)).any()
 
@@ -127,6 +135,7 @@ def test_a_single_number_is_filled(kind):
         ('type: "bilinear"', (1, 1, 3, 4), "square 4-dimensional"),
         ('type: "bilinear_3D"', (1, 1, 4, 4), "cubic 5-dimensional"),
         ('type: "bilinear_3D"', (1, 1, 4, 4, 3), "cubic 5-dimensional"),
+        ('type: "diagonal"', (1, 1, 4, 4, 3), "weights of up to 4 axes"),
     ],
 )
 def test_refuses(config, shape, message):
