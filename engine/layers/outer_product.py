@@ -16,7 +16,8 @@ class OuterProduct(Layer):
 
     bottoms = (2, 2)
     precision = "mixed"
-    of_both: ClassVar[bool] = True
+    of_second: ClassVar[bool] = False
+    """Whether only the second bottom gets a gradient."""
 
     def setup(self, a: Shape, b: Shape) -> list[Shape]:
         for i, x in enumerate((a, b)):
@@ -24,16 +25,17 @@ class OuterProduct(Layer):
                 raise self.error(f"{self.bottom(i)} has shape {list(x)}; it takes items with one axis of features.")
         if a[0] != b[0]:
             raise self.error(f"{self.bottom(0)} has {a[0]} items and {self.bottom(1)} {b[0]}; give equally many.")
-        return [(a[0], 1, a[1], b[1])]
+        return [(a[0], a[1], b[1], 1) if self.of_second else (a[0], 1, a[1], b[1])]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
-        n, _, c, d = self.top_shapes[0]
-        a, b = bottoms[0].reshape(n, 1, c, 1), bottoms[1].reshape(n, 1, 1, d)
-        return [a * b if self.of_both else with_gradient_of(a * b, stop_gradient(a) * b)]
+        a, b = (x.reshape(x.shape[:2]) for x in bottoms)
+        a, b = a[:, :, None], b[:, None]
+        y = with_gradient_of(a * b, stop_gradient(a) * b) if self.of_second else a * b
+        return [y.reshape(self.top_shapes[0])]
 
 
 @layer("OuterProduct", beside=("GradientScaler",))
 class OneSidedOuterProduct(OuterProduct):
-    """MADA's, which stands beside a GradientScaler and no MMDLoss: a gets no gradient."""
+    """MADA's, which stands beside a GradientScaler and no MMDLoss: y (N, C, D, 1), and no gradient for a."""
 
-    of_both = False
+    of_second = True

@@ -36,6 +36,8 @@ def gradients(beside):
     rng = np.random.default_rng(0)
     given = {name: np.float32(rng.standard_normal((3, 4))) for name in "ab"}
 
+    assert net.blob_shapes["o"] == ((3, 1, 4, 4) if "MMDLoss" in beside else (3, 4, 4, 1))
+
     def total(bottoms):
         return net.forward(net.init(0), bottoms, jax.random.key(0), keep=True).values[net.tops[-1][0]].sum()
 
