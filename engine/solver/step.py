@@ -179,7 +179,8 @@ class _Parts:
     def run_pass(self, params: Sequence[Array], drawn: Drawn) -> Passed:
         """A pass over the device's own batch. The loss, state and magnitudes returned are the root's."""
         net, parallel = self.net, self.parallel
-        params = _told(net, params, drawn.number // self.settings.iter_size + 1)
+        if any(p.decl.iteration for p in net.params):
+            params = _at_iteration(net, params, drawn.number // self.settings.iter_size + 1)
         key = parallel.key(_fold_in(drawn.key, drawn.number))
         done = backward(net, params, drawn.inputs, key, self.keep)
         state = {k for k in net.kept if not net.params[k].decl.learned}
@@ -218,7 +219,7 @@ class _Parts:
         return self.params if self.keep.steps else SAME
 
 
-def _told(net: Net, params: Sequence[Array], iteration: int | Array) -> Sequence[Array]:
+def _at_iteration(net: Net, params: Sequence[Array], iteration: int | Array) -> Sequence[Array]:
     """`params`, with `iteration` as the value of those that layers declare to be the number of the iteration."""
     rows = zip(net.params, params, strict=True)
     return [jnp.full_like(value, iteration) if p.decl.iteration else value for p, value in rows]
