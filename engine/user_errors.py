@@ -1,10 +1,15 @@
-"""Describes an exception in a user's Python code in one line: its type, its message, its place, what would help."""
+"""Describes an exception in a user's Python code in one line: its type, its message, its place, what would help.
+
+Python layers are mostly older than the libraries that run them today: what those have dropped is named, with what to
+write instead.
+"""
 
 import re
 import sys
 import sysconfig
 import traceback
 from pathlib import Path
+from types import ModuleType
 
 from engine.errors import EngineError
 
@@ -32,10 +37,27 @@ _PYTHON_2_SYNTAX = re.compile(
     r"Missing parentheses|multiple exception types|leading zeros|inconsistent use of tabs|invalid decimal literal"
 )
 _PYTHON_2_LINE = re.compile(r"^\s*(print|exec)\b(?!\s*\()|\braise\s+\w+\s*,|<>|`|^\s*except\s+[\w.]+\s*,|\bur['\"]")
+_NO_LOADER = re.compile(r"(load(?:_all)?)\(\) missing 1 required positional argument: 'Loader'")
+"""What PyYAML says of `yaml.load(TEXT)`, which it allowed before version 6."""
+
+_FROM = re.compile(r"cannot import name '(\w+)' from '([\w.]+)'")
+_DROPPED = {
+    ("numpy", "asscalar"): "X.item()",
+    ("numpy", "cumproduct"): "numpy.cumprod",
+    ("numpy", "in1d"): "numpy.isin",
+    ("numpy", "product"): "numpy.prod",
+    ("numpy", "trapz"): "numpy.trapezoid",
+    ("ndarray", "tostring"): "X.tobytes()",
+    ("scipy.misc", "imread"): "cv2.imread(FILE)[..., ::-1]",
+    ("scipy.misc", "imresize"): "cv2.resize(X, (WIDTH, HEIGHT))",
+    ("scipy.misc", "imsave"): "cv2.imwrite(FILE, X[..., ::-1])",
+    ("scipy.misc", "logsumexp"): "scipy.special.logsumexp",
+}
+"""Names that NumPy and SciPy no longer have, where the error's own message does not tell; and what to write."""
 
 
 def described(error: BaseException, code: str = "") -> str:
-    """`TYPE: MESSAGE (FILE:LINE, in FUNCTION)`; for Python 2 code, also how to convert it to Python 3.
+    """`TYPE: MESSAGE (FILE:LINE, in FUNCTION)`; for code of Python 2 or of older libraries, also what to write now.
 
     `code`: what to name as the place if no line of the user's own is in the traceback.
     """
@@ -46,7 +68,8 @@ def described(error: BaseException, code: str = "") -> str:
     if _of_python_2(error):
         here = f"{sys.version_info[0]}.{sys.version_info[1]}"
         return f"{said}. This is Python 2 code, and Python {here} runs it: 2to3 -w FILE converts it."
-    return said
+    advice = _instead(error)
+    return f"{said}. {advice}" if advice else said
 
 
 def caught_as(error: EngineError, cause: BaseException) -> EngineError:
@@ -83,6 +106,19 @@ def _where(error: BaseException) -> str:
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(("<", _OURS))]
     own = [f for f in frames if not f.filename.startswith(_LIBRARIES)] or frames
     return f"{own[-1].filename}:{own[-1].lineno}, in {own[-1].name}" if own else ""
+
+
+def _instead(error: BaseException) -> str:
+    """What to write for a name, or a call, that a library has dropped; empty if that is not what is wrong."""
+    if isinstance(error, TypeError) and (loader := _NO_LOADER.search(_words(error))):
+        return f"PyYAML 6 needs to be told how to read: write yaml.safe_{loader[1]}(TEXT)."
+    if isinstance(error, AttributeError) and error.name:
+        owner = error.obj.__name__ if isinstance(error.obj, ModuleType) else type(error.obj).__name__
+        dropped = _DROPPED.get((owner, error.name))
+    else:
+        named = _FROM.match(_words(error)) if isinstance(error, ImportError) else None
+        dropped = _DROPPED.get((named[2], named[1])) if named else None
+    return f"Later versions of the library have dropped it: write {dropped}." if dropped else ""
 
 
 def _of_python_2(error: BaseException) -> bool:

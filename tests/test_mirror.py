@@ -34,7 +34,6 @@ ELSEWHERE = {
     "hpcbrew/setup/trial_job.py": "hpcbrew/cli/test_setup.py",
     "engine/cli/runtime.py": "engine/devices/test_jax_setup.py",
     "engine/tools/layers_option.py": "engine/proto/test_layer_modules.py",
-    "engine/user_errors.py": "engine/layers/test_python.py",
     "engine/cli/test.py": "engine/cli/test_cli.py",
     "engine/cli/timing.py": "engine/cli/test_cli.py",
     "engine/cli/train.py": "engine/cli/test_cli.py",

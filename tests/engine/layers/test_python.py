@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from support.layer_cases import assert_close, check_refused, net_of
 
-from engine import user_errors
 from engine.devices.run_faults import surfaced
-from engine.errors import LayerError, NetError
+from engine.errors import LayerError
 from engine.layers.python import Phase, UserLayer
 from engine.proto import caffe_pb2 as pb
 
@@ -314,39 +313,6 @@ def test_without_tops_what_it_raises_names_it_too():
     with pytest.raises(LayerError, match="KeyError: 'mean'"), surfaced():  # noqa: PT012
         jax.block_until_ready(net.compile(net.forward)([], {"x": X}))
         jax.effects_barrier()
-
-
-class Ended(Exception):
-    """A user's own, which takes other things than its words."""
-
-    def __init__(self, words, epoch):
-        super().__init__(words)
-        self.epoch = epoch
-
-
-class Particular(Exception):
-    """One that cannot be made of its args."""
-
-    def __new__(cls, words, *, why):
-        return super().__new__(cls, words)
-
-    def __init__(self, words, *, why):
-        """`why` is kept by nobody."""
-
-
-@pytest.mark.parametrize("error", [KeyError("mean"), FileNotFoundError(2, "gone"), Ended("no more", 3)])
-def test_what_it_raises_is_caught_as_what_it_is(error):
-    with pytest.raises(type(error), match=r"^located$") as caught:
-        raise user_errors.caught_as(LayerError("located"), error)
-    assert isinstance(caught.value, LayerError)
-    assert caught.value.args == error.args
-    assert getattr(caught.value, "epoch", None) == getattr(error, "epoch", None)
-
-
-@pytest.mark.parametrize("error", [SystemExit(0), StopIteration(), NetError("net"), Particular("words", why=1)])
-def test_what_cannot_be_caught_so_is_a_layer_error_alone(error):
-    located = LayerError("located")
-    assert user_errors.caught_as(located, error) is located
 
 
 @pytest.mark.parametrize(
