@@ -134,9 +134,10 @@ def fill(converter: "Converter", database: Path, where: str = WHERE, more: dict[
     with WRITERS[options.backend](database, settings) as db:
         count = _fill(db, converter)
         if not count:
+            ending = "" if root.endswith("/") else f": should {root!r} end with a /?"
             raise DataError(
-                f"{pictures.path}: none of its {len(pictures):,} pictures can be read. ROOTFOLDER is prepended to the "
-                f"names unchanged: should {root!r} end with a /?"
+                f"{pictures.path}: none of its {len(pictures):,} pictures can be read, such as "
+                f"{root}{converter.name(0)[0]}. ROOTFOLDER is prepended to the names unchanged{ending or '.'}"
             )
     if count % EVERY:
         log.info(where, f"Processed {count} files.")

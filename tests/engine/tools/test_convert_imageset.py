@@ -126,13 +126,23 @@ def test_sizes_are_checked_where_that_is_asked_for(pictures, capsys):
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [(b"", "lists no pictures"), (b"a\0.png 0\n", "not a text file"), (b"x.png 0\n", "none of its 1 pictures")],
+    [
+        (b"", "lists no pictures"),
+        (b"a\0.png 0\n", "not a text file"),
+        (b"x.png 0\n", "pictures/x.png. ROOTFOLDER is prepended to the names unchanged.\n"),
+    ],
 )
 def test_bad_lists_make_no_database(pictures, capsys, text, says):
     (pictures / "list.txt").write_bytes(text)
     assert convert(pictures) == 2
     assert says in capsys.readouterr().err
     assert sorted(path.name for path in pictures.iterdir()) == ["list.txt", "pictures"]
+
+
+def test_a_root_folder_that_runs_into_the_names_is_seen(pictures, capsys):
+    (pictures / "list.txt").write_text("0.png 0\n")
+    assert run(pictures / "pictures", pictures / "list.txt", pictures / "db") == 2
+    assert re.search(r"such as \S+/pictures0.png. .* should '\S+/pictures' end with a /\?\n", capsys.readouterr().err)
 
 
 def test_other_bad_input(pictures, capsys):
