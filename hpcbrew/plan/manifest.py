@@ -361,7 +361,8 @@ class _Collector:
         if not found:
             looked = ", ".join(map(str, places))
             self.unknown.append(
-                f'whether the cluster has the module "{name}" of {shown}: it is not in {looked}, and is not sent'
+                f'whether the cluster has the module "{name}" of {shown}: it is not in {looked}, and is not sent; if '
+                "it is on this machine, put its folder on PYTHONPATH"
             )
         self.unknown.append(f"which files {shown} opens itself: they are not sent")
 
