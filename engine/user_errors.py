@@ -40,6 +40,12 @@ _PYTHON_2_LINE = re.compile(r"^\s*(print|exec)\b(?!\s*\()|\braise\s+\w+\s*,|<>|`
 _NO_LOADER = re.compile(r"(load(?:_all)?)\(\) missing 1 required positional argument: 'Loader'")
 """What PyYAML says of `yaml.load(TEXT)`, which it allowed before version 6."""
 
+_NO_INTEGER = re.compile(
+    r"'float' object cannot be interpreted as an integer|indices must be integers or slices, not float"
+    r"|^slice indices must be integers|^only integers, slices|^expected a sequence of integers or a single integer"
+)
+"""What Python and NumPy say of a float as an index, a length or a count."""
+
 _FROM = re.compile(r"cannot import name '(\w+)' from '([\w.]+)'")
 _DROPPED = {
     ("numpy", "asscalar"): "X.item()",
@@ -109,9 +115,11 @@ def _where(error: BaseException) -> str:
 
 
 def _instead(error: BaseException) -> str:
-    """What to write for a name, or a call, that a library has dropped; empty if that is not what is wrong."""
+    """What to write for what a library has dropped, or Python 2's division; empty if that is not what is wrong."""
     if isinstance(error, TypeError) and (loader := _NO_LOADER.search(_words(error))):
         return f"PyYAML 6 needs to be told how to read: write yaml.safe_{loader[1]}(TEXT)."
+    if isinstance(error, TypeError | IndexError) and _NO_INTEGER.search(_words(error)):
+        return "If the number comes from /, write //: in Python 3, / makes floats of integers."
     if isinstance(error, AttributeError) and error.name:
         owner = error.obj.__name__ if isinstance(error.obj, ModuleType) else type(error.obj).__name__
         dropped = _DROPPED.get((owner, error.name))

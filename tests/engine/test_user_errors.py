@@ -57,6 +57,13 @@ def test_what_cannot_be_caught_so_is_a_layer_error_alone(error):
         ("import numpy; numpy.zeros(1).product", r"'product' \(.*, in <module>\)$"),
         ("from os import imread", r"'os' \(.*, in <module>\)$"),
         ("print(1, load=2)", r"TypeError: .*\(.*, in <module>\)$"),
+        ("range(4 / 2)", r"as an integer \(.*\)\. If the number comes from /, write //: "),
+        ("[1, 2][:2 / 2]", r"If the number comes from /"),
+        ("x = [1, 2]; x[2 / 2]", r"If the number comes from /"),
+        ("import numpy; numpy.zeros(3)[2 / 2]", r"If the number comes from /"),
+        ("import numpy; numpy.zeros(4 / 2)", r"If the number comes from /"),
+        ("x = [1, 2]; x['a']", r"not str \(.*, in <module>\)$"),
+        ("[1, 2][5]", r"out of range \(.*, in <module>\)$"),
         ("xrange(2)", r"This is Python 2 code, .* 2to3 -w FILE converts it\.$"),
     ],
 )
