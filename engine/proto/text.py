@@ -5,6 +5,7 @@ import ctypes
 import logging
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,6 +30,9 @@ LARGEST = 1 << 24
 """The most bytes of text that are parsed: some twenty times the largest nets, and half a minute of parsing."""
 
 PROTOTXTS = "*.prototxt"
+
+_INLINE_NETS = ("net_param", "train_net_param", "test_net_param")
+"""The fields of a solver that hold a net."""
 
 
 def read(path: str | Path, message_class: type[M]) -> M:
@@ -102,7 +106,10 @@ def load(path: str | Path) -> str:
 
 
 def layer_lines(path: str | Path) -> list[tuple[str, int]]:
-    """The name and line of each layer in the net file `path`, in the file's order; "" for a layer without a name."""
+    """The name and line of each layer in the net file `path`, in the file's order; "" for a layer without a name.
+
+    Of a solver: those in the nets that it holds, without the names that several of these have.
+    """
     return _layer_lines(load(path))
 
 
@@ -155,11 +162,18 @@ def _complete(message: M, text: str, name: str) -> M:
 
 def _layer_lines(text: str) -> list[tuple[str, int]]:
     found = tokens.tokenize(text)
-    return [
-        (_layer_name(found, *block), name.line)
-        for name, _, _, block in tokens.fields(found)
-        if name.text in ("layer", "layers") and block
-    ]
+    nets = [block for name, _, _, block in tokens.fields(found) if name.text in _INLINE_NETS and block]
+    if not nets:
+        return list(_lines_of_net(found))
+    held = [list(_lines_of_net(found, *block)) for block in nets]
+    holders = Counter(name for net in held for name in {name for name, _ in net})
+    return [(name, line) for net in held for name, line in net if holders[name] == 1]
+
+
+def _lines_of_net(found: list[tokens.Token], *block: int) -> Iterator[tuple[str, int]]:
+    for name, _, _, layer in tokens.fields(found, *block):
+        if name.text in ("layer", "layers") and layer:
+            yield _layer_name(found, *layer), name.line
 
 
 def _layer_name(found: list[tokens.Token], start: int, stop: int) -> str:

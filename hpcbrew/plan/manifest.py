@@ -211,7 +211,7 @@ class _Collector:
         for step in field:
             value = getattr(value, step) if isinstance(step, str) else value[step]  # type: ignore[index]
         if isinstance(value, pb.NetParameter):
-            self._layers(layout.SOLVER, field, value, states, None, self.path)
+            self._layers(layout.SOLVER, field, value, states, self.path)
             return
         path = settings.find_net(str(field[0]), str(value), self.request.solver, f"--set {field[0]}={{}}")
         self._note_passed_over(str(value), self.request.solver)
@@ -223,7 +223,7 @@ class _Collector:
         else:
             net = self.definitions[known]  # type: ignore[assignment]
         _assign(self.solver, field, known)
-        self._layers(known, (), net, states, path, path)
+        self._layers(known, (), net, states, path)
 
     def _note_passed_over(self, name: str, named_in: Path) -> None:
         if other := paths.passed_over(name, named_in):
@@ -247,7 +247,6 @@ class _Collector:
         prefix: tuple[str | int, ...],
         net: pb.NetParameter,
         states: list[pb.NetState],
-        shown: Path | None,
         named_in: Path,
     ) -> None:
         used: set[bytes] = set()
@@ -257,13 +256,13 @@ class _Collector:
             merged.CopyFrom(net.state)
             merged.MergeFrom(state)
             # Refuses here, not on the cluster, what cannot be built.
-            graph = build_graph(net, merged, shown)
+            graph = build_graph(net, merged, named_in)
             known_layers.check(graph)
             graphs.append(graph)
-            used |= {layer.SerializeToString() for layer in filter_net(net, merged, shown).layer}
+            used |= {layer.SerializeToString() for layer in filter_net(net, merged, named_in).layer}
         seen: dict[str, int] = {}
         for index, layer in enumerate(net.layer):
-            origin = Origin(str(shown) if shown else None, layer.name, seen.setdefault(layer.name, 0))
+            origin = Origin(str(named_in), layer.name, seen.setdefault(layer.name, 0))
             seen[layer.name] += 1
             if layer.SerializeToString() in used:
                 self._inputs(definition, (*prefix, "layer", index), layer, origin, named_in)

@@ -160,6 +160,20 @@ def test_layer_lines_are_in_the_files_order(tmp_path):
     assert text.layer_lines(file) == [("a", 2), ("b", 4), ("c", 6), ("", 7)]
 
 
+def test_layer_lines_of_a_solver_are_those_of_its_own_nets(tmp_path):
+    file = tmp_path / "solver.prototxt"
+    file.write_text('base_lr: 1\nnet_param {\n  name: "net"\n  layer { name: "a" }\n  layer { name: "a" } }\n')
+    assert text.layer_lines(file) == [("a", 4), ("a", 5)]
+
+
+def test_layer_lines_of_a_solver_leave_out_what_two_of_its_nets_have(tmp_path):
+    file = tmp_path / "solver.prototxt"
+    file.write_text(
+        'train_net_param { layer { name: "a" }\n layer { name: "b" } }\ntest_net_param { layer { name: "a" } }\n'
+    )
+    assert text.layer_lines(file) == [("b", 2)]
+
+
 def test_layer_lines_of_a_broken_file_are_those_up_to_the_break(tmp_path):
     file = tmp_path / "net.prototxt"
     file.write_text('layer { name: "a" }\nlayer { name: "b"')

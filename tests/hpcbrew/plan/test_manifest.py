@@ -125,8 +125,10 @@ def test_train_and_test_nets_of_one_name_are_both_shipped(model: Path, name: str
 
 def test_a_net_written_into_the_solver(model: Path) -> None:
     source = layer("Data", f'data_param {{ source: "{model}/train_lmdb" backend: LMDB batch_size: 1 }}')
-    found = manifest(model, f"{RATE} net_param {{ {source} }}")
-    assert 'source: "/there/train_lmdb"' in found.texts(place)["solver.prototxt"]
+    solver = f"{RATE}\nnet_param {{ {source} }}"
+    assert '"/there/train_lmdb"' in manifest(model, solver).texts(place)["solver.prototxt"]
+    with pytest.raises(ManifestError, match=f'^{model}/solver.prototxt:2: layer "in"'):
+        manifest(model, solver.replace("train_lmdb", "gone"))
 
 
 def test_means_weights_and_overrides(model: Path) -> None:
@@ -312,10 +314,9 @@ def test_a_python_layers_module_goes_into_the_run_folder(model: Path) -> None:
 def test_a_module_that_is_not_here_is_told_of(model: Path) -> None:
     found = manifest(model, net=PYTHON)
     assert not found.modules
-    said, places = found.unknown[0].split(" of layer ")
-    assert said == 'whether the cluster has the module "noise"'
-    assert places.startswith('"in" (Python): it is not in ')
-    assert places.partition(str(model))[2].endswith("if it is on this machine, put its folder on PYTHONPATH")
+    said, _, rest = found.unknown[0].partition(str(model))
+    assert said.startswith('whether the cluster has the module "noise" of layer "in" (Python): it is not in ')
+    assert rest.endswith("and is not sent; if it is on this machine, put its folder on PYTHONPATH")
 
 
 def test_a_module_that_is_no_python_3_names_layer_file_and_line(model: Path) -> None:
@@ -334,9 +335,7 @@ def test_a_net_of_another_machine_names_the_way_out(model: Path) -> None:
 
 def test_data_of_another_machine_names_what_lies_beside_the_net(model: Path) -> None:
     net = layer("Data", 'data_param { source: "/far/away/train_lmdb" backend: LMDB }')
-    with pytest.raises(
-        ManifestError, match=rf"no LMDB at /far/away/train_lmdb\. {model}/train_lmdb has that name: write "
-    ):
+    with pytest.raises(ManifestError, match=rf"no LMDB at /far/away/train_lmdb\. {model}/train_lmdb has that name: "):
         manifest(model, net=net)
 
 
