@@ -231,6 +231,27 @@ def test_databases_go_to_the_disk_that_the_profile_names(node: Node, monkeypatch
     assert "says local_disk: $JOBFS, and this node has no such folder" in node.status.reason
 
 
+@pytest.mark.parametrize(
+    ("listed", "already", "seen"),
+    [
+        ("gpu-1-gpu3\ngpu-1-gpu10\n", "", "3,10"),
+        ("gpu-1-gpu3\n", "1", "1"),
+        ("2\n", "", "2"),
+        ("", "", ""),
+        ("unknown\n", "", ""),
+    ],
+    ids=["one HOST-gpuN a line", "what is set stays", "numbers alone", "none", "another form"],
+)
+def test_a_job_uses_the_gpus_that_torque_gave_it(
+    node: Node, monkeypatch: pytest.MonkeyPatch, listed: str, already: str, seen: str
+) -> None:
+    (node.model / "gpus").write_text(listed)
+    monkeypatch.setenv("PBS_GPUFILE", str(node.model / "gpus"))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", already)
+    assert node.run(engine='echo "$CUDA_VISIBLE_DEVICES" >seen', gpus_per_node=2) == 0
+    assert node.lines("seen") == [seen]
+
+
 def test_what_the_engine_compiles_is_kept_on_scratch_unless_the_user_has_a_place(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
