@@ -222,6 +222,11 @@ def check_recorded(name: str) -> None:
         assert_close(param_diffs[number(key)] if runs else 0 * want, want, f"gradient of parameter {key}")
 
 
+def slow_unless(chosen: Callable[[Case], bool], cases: Sequence[Case]) -> list[Any]:
+    """The cases, of which those that are not `chosen` are marked slow: others take the same path."""
+    return [pytest.param(case, marks=[] if chosen(case) else [pytest.mark.slow]) for case in cases]
+
+
 def _once_a_type(cases: Sequence[Case]) -> Iterator[Any]:
     """The first case of each layer type unchanged, and the others, which take the same path, marked slow."""
     seen: set[str] = set()

@@ -5,7 +5,16 @@ from collections import Counter
 import jax
 import numpy as np
 import pytest
-from support.layer_cases import Case, assert_close, check_export, check_formula, check_gradient, check_refused, slopes
+from support.layer_cases import (
+    Case,
+    assert_close,
+    check_export,
+    check_formula,
+    check_gradient,
+    check_refused,
+    slopes,
+    slow_unless,
+)
 
 from engine.proto import caffe_pb2 as pb
 from engine.proto import text
@@ -198,7 +207,12 @@ def test_tops_equal_the_windows(case):
     check_formula(case)
 
 
-@pytest.mark.parametrize("case", CASES + SPP + VOLUMES, ids=str)
+def _is_unlike_ties(case):
+    """Not MAX pooling, whose gradient test_ties… compares for each geometry."""
+    return not case.name.startswith("MAX ") or case is CASES[0]
+
+
+@pytest.mark.parametrize("case", slow_unless(_is_unlike_ties, CASES + SPP + VOLUMES), ids=str)
 def test_gradient_is_the_numerical_one(case):
     check_gradient(case)
 
