@@ -34,6 +34,8 @@ _HEADER = struct.Struct("<QHHHH")
 """A page header: its number, padding, flags, the offset where its pointers to nodes end, and where its nodes begin."""
 _OVERFLOW = struct.Struct("<QHHI")
 """The header of a run of overflow pages: the first one's number, padding, flags, how many there are."""
+_POINTER = 2
+"""Bytes of a pointer to a node."""
 _NODE = struct.Struct("<HHHH")
 """A node header: the value's size, low and high; flags; the key's size. A branch's first three are a page number."""
 _META = struct.Struct("<16xII16x I44x 4xHHQQQQQ QQ")
@@ -264,9 +266,10 @@ class LMDB:
         """The offsets of the nodes in the page at `start` of some data, relative to the page."""
         size = self._tree.page_size
         found, _, flags, lower, upper = _HEADER.unpack_from(data, start)
-        if found != number or flags & _KINDS != kind or not _HEADER.size < lower <= upper <= size:
+        first = _HEADER.size + _POINTER  # where the pointers end if there is only one: no page is without any
+        if found != number or flags & _KINDS != kind or not first <= lower <= upper <= size:
             raise self._damaged(f"page {number:,} is not what it should be")
-        return struct.unpack_from(f"<{(lower - _HEADER.size) // 2}H", data, start + _HEADER.size)
+        return struct.unpack_from(f"<{(lower - _HEADER.size) // _POINTER}H", data, start + _HEADER.size)
 
     def _fetched(self, records: list[_Record]) -> Iterator[tuple[bytes, bytes]]:
         """The records with the values that are stored elsewhere. These are read in batches, which are yielded only

@@ -230,3 +230,20 @@ def test_some_records_of_all_places(tmp_path, count):
     everything, found = list(reader.records()), list(reader.spread(20))
     assert [record for record in everything if record in found] == found
     assert (found[0], found[-1], len(found)) == (everything[0], everything[-1], min(count, 20))
+
+
+@pytest.mark.parametrize("kind", ["branch", "leaf"])
+@pytest.mark.parametrize("way", ["records", "behind a key", "spread"])
+def test_a_page_that_points_to_nothing_is_told(make_lmdb, kind, way):
+    keys = [b"%08d" % i for i in range(500)]
+    path = make_lmdb((key, bytes(100)) for key in keys)
+    data = bytearray((path / "data.mdb").read_bytes())
+    for page in range(2 * 4096, len(data), 4096):
+        if data[page + 10] == {"branch": 1, "leaf": 2}[kind]:
+            data[page + 12] = 17  # where its pointers end: one byte behind the header of 16
+            data[page + 13] = 0
+    (path / "data.mdb").write_bytes(data)
+    reader = LMDB(path)
+    found = {"records": reader.records(), "behind a key": reader.records(keys[9]), "spread": reader.spread(5)}
+    with pytest.raises(DataError, match="is not what it should be"):
+        list(found[way])
