@@ -5,15 +5,15 @@ import re
 import reprlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from engine.host import regular_file
 from engine.suggest import did_you_mean
 from hpcbrew import units
 from hpcbrew.address import Address
+from hpcbrew.clusters import plain_yaml
 from hpcbrew.clusters.profile_files import available, folders
 from hpcbrew.errors import ProfileError
 from hpcbrew.job import WORD, WORDS
@@ -279,7 +279,7 @@ def resolve(own: Mapping[str, Any], path: Path, name: str, seen: tuple[Path, ...
         return values
     if not isinstance(base, str):
         there = ", ".join(available())
-        raise ProfileError(f"{path}: extends: {base!r} is not a valid name of a cluster. There are: {there}")
+        raise ProfileError(f"{path}: extends: {SHORT.repr(base)} is not a valid name of a cluster. There are: {there}")
     try:
         parent = _find(base, not_in=path if base == name else None)
     except ProfileError as error:
@@ -291,27 +291,15 @@ LARGEST = 2**18
 """The most bytes of a profile; the largest that ships has some 1,200."""
 
 
-class _Plain(yaml.SafeLoader):
-    """Allows only what JSON has too, since profiles are also shown as JSON; and dates, which are refused later."""
-
-    yaml_constructors: ClassVar = {
-        tag: made
-        for tag, made in yaml.SafeLoader.yaml_constructors.items()
-        if str(tag).rpartition(":")[2] not in ("binary", "omap", "pairs", "set")
-    }
-
-
 def _read(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.load(regular_file.read(path, LARGEST).decode(), _Plain)  # noqa: S506 - a SafeLoader
+        values = plain_yaml.load(regular_file.read(path, LARGEST).decode())
     except OSError as error:
         raise ProfileError(f"{path}: {error.strerror}") from None
-    except RecursionError:
-        raise ProfileError(f"{path}: is nested too deeply") from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or an impossible date
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise ProfileError(f"{where}: not YAML: {getattr(error, 'problem', None) or error}") from None
+    except plain_yaml.NotPlain as error:
+        raise ProfileError(f"{path}:{error.line}: {error}" if error.line else f"{path}: {error}") from None
+    except UnicodeDecodeError as error:
+        raise ProfileError(f"{path}: not YAML: {error}") from None
     if not isinstance(values, dict):
         found = "empty" if values is None else type(values).__name__
         raise ProfileError(f"{path}: a profile must be a list of `key: value`, but this is {found}")

@@ -46,14 +46,12 @@ def read() -> Settings:
         raise ProfileError(f"{path()}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise ProfileError(f"{path()}: {error}") from None
-    import yaml  # noqa: PLC0415 - slow to import, and most people have no settings
+    from hpcbrew.clusters import plain_yaml  # noqa: PLC0415 - slow to import, and most people have no settings
 
     try:
-        values = yaml.safe_load(text) or {}
-    except RecursionError:
-        raise ProfileError(f"{path()}: is nested too deeply") from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: an impossible date
-        raise ProfileError(f"{path()}: not YAML: {getattr(error, 'problem', None) or error}") from None
+        values = plain_yaml.load(text) or {}
+    except plain_yaml.NotPlain as error:
+        raise ProfileError(f"{path()}:{error.line}: {error}" if error.line else f"{path()}: {error}") from None
     if not isinstance(values, dict):
         raise ProfileError(f"{path()}: must be a list of `key: value`, but this is {type(values).__name__}")
     own = values.pop(CLUSTERS, {})
@@ -111,7 +109,7 @@ def _check(values: dict[Any, Any], keys: dict[str, str], where: str) -> None:
 
 def write(values: Settings) -> None:
     """Replaces the settings atomically. Raises ProfileError if they cannot be written."""
-    import yaml  # noqa: PLC0415 - as above
+    import yaml  # noqa: PLC0415 - slow to import
 
     put(path(), yaml.safe_dump({key: value for key, value in values.items() if value}, sort_keys=True).encode())
 

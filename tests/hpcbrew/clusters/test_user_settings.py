@@ -44,7 +44,7 @@ FAULTS = {
     "nested": ("[" * 20_000, "is nested too deep"),
     "endless": (
         "cluster: [&a0 [x]" + "".join(f", &a{n + 1} [*a{n}, *a{n}]" for n in range(60)) + "]\n",
-        "is not valid",
+        ":1: stands for more than 100,000 values",
     ),
     "unknown key of a cluster": (
         "clusters: {iitd: {projcet: ee}}\n",
@@ -53,6 +53,7 @@ FAULTS = {
     "no clusters": ("clusters: [iitd]\n", "clusters: ['iitd'] is not valid"),
     "no settings": ("clusters: {iitd: ee}\n", "'iitd': 'ee' is not valid"),
     "no time": ("clusters: {iitd: {walltime: 12:00:00}}\n", "walltime: 43200 is not valid text"),
+    "long number": ("cluster: 0x" + "f" * 5000, ":1: holds a number of 5,002 characters"),
     "no date": ("cluster: 2026-13-45\n", "not YAML: month must be in 1..12"),
     "large": ("cluster: " + "x" * 2**16, "cannot be read: has 65,545 bytes, but at most 65,536 are read"),
     "no UTF-8": ("cluster: caf\udce9\n", "can't decode byte 0xe9"),
