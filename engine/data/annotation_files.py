@@ -1,6 +1,8 @@
 """Reads files with the boxes of a picture: VOC's XML, COCO's JSON split by picture, and lines of text."""
 
 import json
+import reprlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,6 +10,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from engine.data.picture_list import read_lines
+from engine.data.spelt_numbers import finite, integer
 from engine.errors import DataError
 from engine.host import regular_file
 from engine.proto import caffe_pb2 as pb
@@ -33,24 +37,29 @@ def read_label_map(path: Path, *, check: bool = False) -> dict[str, int]:
     items = text.read(path, pb.LabelMap).item
     if check:
         for what in ("name", "label"):
-            values = [getattr(item, what) for item in items]
-            if twice := {value for value in values if values.count(value) > 1}:
-                raise DataError(f"{path}: the {what} {twice.pop()!r} is given twice.")
+            (value, times), *_ = Counter(getattr(item, what) for item in items).most_common(1) or [("", 0)]
+            if times > 1:
+                raise DataError(f"{path}: the {what} {value!r} is given twice.")
     return {item.name: item.label for item in items}
 
 
 def read_sizes(path: Path) -> tuple[list[str], np.ndarray]:
     """The names, and the heights and widths (n, 2), of the pictures in a name_size_file. Raises DataError."""
-    try:
-        words = [line.split() for line in regular_file.read(path, LARGEST).decode().splitlines() if line.split()]
-        sizes = np.array([(int(height), int(width)) for _, height, width in words])
-    except OSError as e:
-        raise DataError(f"name_size_file {path} cannot be read: {e.strerror}.") from e
-    except ValueError as e:
-        raise DataError(f"name_size_file {path} has a line that is not a name, a height and a width.") from e
-    if not len(sizes) or np.min(sizes) < 1:
-        raise DataError(f"name_size_file {path} names no picture, or one without a size.")
-    return [name for name, _, _ in words], sizes
+    names, sizes = [], []
+    for number, line in enumerate(read_lines(path), 1):
+        if not (words := line.split()):
+            continue
+        height, width = (integer(word) for word in words[1:]) if len(words) == 3 else (None, None)
+        if height is None or width is None or min(height, width) < 1:
+            raise DataError(
+                f"{path}:{number}: {reprlib.repr(line.strip())} is not a name, a height and a width, "
+                "in pixels, separated by blanks."
+            )
+        names.append(words[0])
+        sizes.append((height, width))
+    if not names:
+        raise DataError(f"{path}: names no picture; each line holds a name, a height and a width.")
+    return names, np.array(sizes)
 
 
 def read(path: Path, kind: str, shape: tuple[int, int], labels: Mapping[str, int]) -> tuple[list[Box], tuple[int, int]]:
@@ -124,7 +133,8 @@ def _json(data: bytes, labels: Mapping[str, int]) -> Parsed:
         boxes = []
         for thing in things:
             x, y, width, height = map(_number, thing["bbox"])
-            label = _label(str(thing["category_id"]), labels)
+            category = thing["category_id"]
+            label = _label(category if isinstance(category, str) else str(int(category)), labels)
             boxes.append(Box(label, x, y, x + width, y + height, bool(thing.get("iscrowd", 0))))
         image = root.get("image", {})
         sized = {"height", "width"} <= image.keys()
@@ -136,7 +146,7 @@ def _json(data: bytes, labels: Mapping[str, int]) -> Parsed:
 
 def _txt(data: bytes, labels: Mapping[str, int]) -> Parsed:
     boxes = []
-    for number, line in enumerate(data.decode(errors="replace").splitlines(), 1):
+    for number, line in enumerate(data.decode(errors="replace").split("\n"), 1):
         words = line.split()
         if words and len(words) != 5:
             raise _Wrong(f"line {number} has {len(words)} words; label, xmin, ymin, xmax and ymax are needed.")
@@ -151,11 +161,13 @@ KINDS: dict[str, Callable[[bytes, Mapping[str, int]], Parsed]] = {"xml": _xml, "
 
 def _number(found: Any) -> float:
     try:
-        number = float(found)
-    except (TypeError, ValueError):
-        raise _Wrong(f"has {str(found)[:50]!r} where a number is needed.") from None
+        number = finite(found) if isinstance(found, str) else float(found)
+    except (TypeError, ValueError, OverflowError):
+        number = None
+    if number is None:
+        raise _Wrong(f"has {reprlib.repr(found)} where a number is needed.") from None
     if not abs(number) < 2**31:
-        raise _Wrong(f"has {str(found)[:50]!r}, which cannot be a pixel or a class.")
+        raise _Wrong(f"has {reprlib.repr(found)}, which cannot be a pixel or a class.")
     return number
 
 

@@ -11,8 +11,9 @@ from engine.data import datum
 from engine.data.datum import Colour
 from engine.data.image_source import read_file, read_picture
 from engine.data.list_source import ListSource
-from engine.data.picture_list import integer, read_lines
+from engine.data.picture_list import read_lines
 from engine.data.source import Batch
+from engine.data.spelt_numbers import integer
 from engine.data.transform import by
 from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb

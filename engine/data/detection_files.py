@@ -68,7 +68,7 @@ class DetectionFiles:
             self.folder.mkdir(parents=True, exist_ok=True)
         for name, text in self._texts().items():
             with atomic_file.writing(self.folder / name, DataError):
-                atomic_file.replace(self.folder / name, text.encode())
+                atomic_file.replace(self.folder / name, text.encode(errors="surrogateescape"))
 
     def _texts(self) -> dict[str, str]:
         if self.format == "COCO":

@@ -11,8 +11,9 @@ from engine.data import datum
 from engine.data.bad_records import BadRecords, GoodNumbers
 from engine.data.datum import Colour
 from engine.data.list_source import ListSource
-from engine.data.picture_list import PictureList, finite
+from engine.data.picture_list import PictureList
 from engine.data.source import Batch, check_labels, draws, transformed
+from engine.data.spelt_numbers import finite
 from engine.data.transform import Transform, by
 from engine.errors import BadRecord, DataError
 from engine.host import memory, regular_file

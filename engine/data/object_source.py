@@ -13,9 +13,9 @@ from engine.data.field_labels import Boxes, Fields
 from engine.data.image_source import read_picture, stretched
 from engine.data.list_source import ListSource
 from engine.data.padded_rows import FEWEST, padded
-from engine.data.picture_list import integer
 from engine.data.rounding import round_half_away
 from engine.data.source import Batch
+from engine.data.spelt_numbers import integer
 from engine.data.window_words import CORNERS, Words
 from engine.errors import BadRecord, DataError
 from engine.host import memory, workers

@@ -10,6 +10,7 @@ from typing import overload
 
 import numpy as np
 
+from engine.data.spelt_numbers import finite, integer
 from engine.errors import DataError
 from engine.host import regular_file
 
@@ -118,18 +119,6 @@ class PictureList(Sequence[tuple[str, int]]):
         )
 
 
-def finite(word: str | bytes) -> float | None:
-    """The number that a word spells; None if it is not a number, or not finite in float32."""
-    try:
-        value = float(word)
-    except ValueError:
-        return None
-    return value if abs(value) <= _LARGEST else None
-
-
-_LARGEST = float(np.finfo(np.float32).max)
-
-
 def read_lines(path: Path) -> Iterator[str]:
     """The lines of a text file. Names in it may be any bytes except zero (`os.fsdecode`). Raises DataError."""
     return (os.fsdecode(line.removesuffix(b"\n")) for line in io.BytesIO(read_text(path)))
@@ -144,12 +133,3 @@ def read_text(path: Path) -> bytes:
     if b"\0" in data:
         raise DataError(f"{path}: not a text file (a zero at byte {data.index(0)}).")
     return data
-
-
-def integer(word: str | bytes) -> int | None:
-    """The 32-bit integer that a word of a list spells; None if it is not one."""
-    try:
-        value = int(word)
-    except ValueError:
-        return None
-    return value if -(2**31) <= value < 2**31 else None

@@ -11,8 +11,9 @@ import numpy as np
 from engine.data.datum import Colour
 from engine.data.image_source import read_picture
 from engine.data.list_source import ListSource
-from engine.data.picture_list import integer, read_lines
+from engine.data.picture_list import read_lines
 from engine.data.source import Batch
+from engine.data.spelt_numbers import integer
 from engine.data.transform import by
 from engine.errors import BadRecord, DataError
 from engine.host import workers

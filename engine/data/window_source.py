@@ -11,9 +11,9 @@ import numpy as np
 from engine.data.bad_records import BadRecords, GoodNumbers
 from engine.data.datum import Colour, decode
 from engine.data.image_source import read_file
-from engine.data.picture_list import finite, integer
 from engine.data.rounding import round_half_away
 from engine.data.source import Batch, State, check_labels, draws, position
+from engine.data.spelt_numbers import finite, integer
 from engine.data.transform import Transform
 from engine.data.window_words import CORNERS, Words
 from engine.errors import BadRecord, DataError

@@ -5,7 +5,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from engine.data.picture_list import integer, read_lines
+from engine.data.picture_list import read_lines
+from engine.data.spelt_numbers import integer
 from engine.errors import DataError
 
 T = TypeVar("T")

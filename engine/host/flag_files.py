@@ -48,7 +48,7 @@ def _from_file(file: str, program: str, within: tuple[str, ...]) -> Iterator[str
         raise EngineError(f"-flagfile {file}: holds binary data; give one flag per line, such as -solver=s.prototxt.")
     ours = True
     named = False
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         words = line.strip()
         if not words or words.startswith("#"):
             continue

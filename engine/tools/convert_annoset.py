@@ -101,9 +101,7 @@ class BoxList(Sequence[tuple[str, str]]):
     def __init__(self, path: Path) -> None:
         self.path = path
         self._text = read_text(path)
-        lines = (
-            (n, line.split()) for n, line in enumerate(self._text.decode(errors="surrogateescape").splitlines(), 1)
-        )
+        lines = ((n, line.split()) for n, line in enumerate(self._text.decode(errors="surrogateescape").split("\n"), 1))
         self._rows = [(n, words) for n, words in lines if words]
         for n, words in self._rows:
             if len(words) != 2:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from engine.data.picture_list import integer, read_lines
+from engine.data.picture_list import read_lines
+from engine.data.spelt_numbers import integer
 from engine.errors import DataError
 from engine.proto import caffe_pb2 as pb
 from engine.proto import raw_bytes, text

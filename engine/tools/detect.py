@@ -89,7 +89,7 @@ def read_names(path: Path) -> list[str]:
     """The pictures listed in a .txt, or in the column filename of a .csv. Raises DataError."""
     if path.suffix.lower() == ".csv":
         return list(dict.fromkeys(row["filename"] for _, row in _rows(path, ("filename",))))
-    names = [line.strip() for line in _text(path).splitlines() if line.strip()]
+    names = [line.strip() for line in _text(path).split("\n") if line.strip()]
     if not names:
         raise DataError(f"{path}: lists no picture.")
     return names

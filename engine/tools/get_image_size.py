@@ -8,7 +8,8 @@ import click
 from engine import log
 from engine.data.datum import Colour
 from engine.data.image_source import read_picture
-from engine.data.picture_list import integer, read_lines
+from engine.data.picture_list import read_lines
+from engine.data.spelt_numbers import integer
 from engine.errors import DataError
 from engine.host import atomic_file
 from engine.tools import command, progress

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from engine.data.spelt_numbers import integer
 from engine.host import regular_file
 from engine.proto import caffe_pb2 as pb
 from engine.proto import frame_names, paths
@@ -53,11 +54,12 @@ def read_images(path: Path, asked: str, num_labels: int = 0) -> Listed:
         return Listed(_some([line for _, line in lines], path, asked))
     listed = Listed([])
     for number, line in lines:
-        name, _, label = line.rpartition(" ")
-        if not name or not label.lstrip("+-").isdecimal():
+        name, _, word = line.rpartition(" ")
+        label = integer(word)
+        if not name or label is None:
             raise ManifestError(f"{path}:{number}: {line!r} is not a valid line of a list of images: write NAME LABEL")
         listed.names.append(name)
-        listed.labels.append(int(label))
+        listed.labels.append(label)
         listed.lines.append(number)
     _some(listed.names, path, asked)
     return listed
@@ -96,12 +98,13 @@ def read_videos(path: Path, param: pb.VideoDataParameter, asked: str) -> list[st
     names = []
     for number, line in enumerate(_lines(path, asked), 1):
         words = line.strip().rsplit(None, 2)
-        if words and (len(words) < 3 or not words[1].isdecimal() or len(words[1]) > 9 or int(words[1]) > MOST_FRAMES):
+        frames = integer(words[1]) if len(words) == 3 else None
+        if words and (frames is None or not 0 <= frames <= MOST_FRAMES):
             raise ManifestError(
                 f"{path}:{number}: {line[:99]!r} is not a valid line of a list of videos: write FOLDER FRAMES LABEL, "
                 f"with {MOST_FRAMES:,} frames at most"
             )
-        for frame in range(1, int(words[1]) + 1) if words else ():
+        for frame in range(1, (frames or 0) + 1):
             names += [f"{words[0]}/{name}" for name in frame_names.names(param, frame)]
     return _some(names, path, asked)
 
@@ -142,7 +145,7 @@ def root_and_members(
 
 def _lines(path: Path, asked: str) -> list[str]:
     try:
-        return regular_file.read(path).decode().splitlines()
+        return regular_file.read(path).decode().split("\n")
     except OSError as error:
         raise ManifestError(f"{asked}: {path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:

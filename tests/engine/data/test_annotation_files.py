@@ -48,9 +48,19 @@ def test_boxes_are_grouped_by_class_as_parts_of_the_picture():
         ("json", "{", "is not JSON"),
         ("json", "[]", 'is JSON without an "annotation" list'),
         ("json", '{"annotation": [{"bbox": [1, 2]}]}', 'is JSON without an "annotation" list'),
-        ("json", '{"annotation": [], "image": {"height": Infinity, "width": 1}}', "has 'inf', which cannot be"),
+        ("json", '{"annotation": [], "image": {"height": Infinity, "width": 1}}', "has inf, which cannot be"),
         ("txt", "1 2 3", "line 1 has 3 words"),
-        ("txt", "1 nan 3 4 5", "cannot be a pixel"),
+        ("json", '{"annotation": [{"bbox": [1e9999, 2, 3, 4], "category_id": 1}]}', "has inf, which cannot be a pixel"),
+        ("json", f'{{"annotation": [{{"bbox": [1{"0" * 400}, 2, 3, 4]}}]}}', "where a number is needed"),
+        ("json", f'{{"annotation": [{{"bbox": [{"[" * 900}{"]" * 900}, 2, 3, 4]}}]}}', r"\[\.\.\.\]+ where a number"),
+        (
+            "json",
+            '{"annotation": [{"bbox": [1, 2, 3, 4], "category_id": [1]}]}',
+            'is JSON without an "annotation" list',
+        ),
+        ("txt", "1 nan 3 4 5", "has 'nan' where a number is needed"),
+        ("txt", "1 2 1_000 4 5", "has '1_000' where a number is needed"),
+        ("txt", "1 2 30000000000 4 5", "cannot be a pixel"),
     ],
 )
 def test_what_is_no_such_file_is_told(tmp_path, kind, content, message):
@@ -73,3 +83,16 @@ def test_odd_boxes_are_told_of():
         "bounding box exceeds image boundary.",
         "bounding box irregular.",
     ]
+
+
+def test_sizes_of_pictures_of_any_name(tmp_path):
+    (tmp_path / "sizes").write_bytes(b"caf\xe9 100 200\n\nb 3 4\r\n")
+    names, sizes = annotation_files.read_sizes(tmp_path / "sizes")
+    assert (names, sizes.tolist()) == (["caf\udce9", "b"], [[100, 200], [3, 4]])
+
+
+@pytest.mark.parametrize("line", ["b 3", "b 3 4 5", "b 3 0", "b -3 4", "b 3 1_000", "b 3 99999999999", "b 3 four"])
+def test_a_line_without_a_size_is_named(tmp_path, line):
+    (tmp_path / "sizes").write_text(f"a 1 2\n{line}\n")
+    with pytest.raises(DataError, match=r"sizes:2: 'b .* is not a name, a height and a width"):
+        annotation_files.read_sizes(tmp_path / "sizes")

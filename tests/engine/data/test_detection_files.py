@@ -47,6 +47,12 @@ def test_ilsvrc_has_a_file_and_numbers_of_classes(files, tmp_path):
     assert (tmp_path / "a/b/p_.txt").read_text() == "000012 1 0.5 0 0 200 100\n"  # the second pass took its place
 
 
+def test_names_of_pictures_keep_their_bytes(files, tmp_path):
+    (saved := files(output_format="ILSVRC")).names[0] = "caf\udce9"
+    saved.add(2, FOUND[:1])
+    assert (tmp_path / "a/b/p_.txt").read_bytes().startswith(b"caf\xe9 1 0.9 ")
+
+
 def test_a_pass_without_finds_leaves_empty_files(files, tmp_path):
     files(output_format="VOC").add(2, FOUND[:0])
     assert (tmp_path / "a/b/p_cat.txt").read_text() == ""

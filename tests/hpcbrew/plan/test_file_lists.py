@@ -148,3 +148,16 @@ def test_a_list_of_videos_names_their_frames(listing) -> None:
         file_lists.read_videos(listing("a 2 7\nc 0\n"), param, ASKED)
     with pytest.raises(ManifestError, match=r":1: .*with 1,000,000 frames at most"):
         file_lists.read_videos(listing(f"a {10**30} 7\n"), param, ASKED)
+
+
+@pytest.mark.parametrize("label", ["+-5", "1_000", "٥", "3000000000", "1" * 5000])
+def test_a_label_that_the_engine_would_refuse_is_named(listing, label: str) -> None:
+    with pytest.raises(ManifestError, match=r"list\.txt:2: .* is not a valid line of a list of images"):
+        file_lists.read_images(listing(f"b.jpg 0\na.jpg {label}\n"), ASKED)
+
+
+def test_lines_end_only_in_line_breaks(listing) -> None:
+    assert file_lists.read_images(listing("a\x0cb\x85c\u2028d.jpg 1\r\ne.jpg 2\n"), ASKED).names == [
+        "a\x0cb\x85c\u2028d.jpg",
+        "e.jpg",
+    ]
