@@ -74,6 +74,9 @@ class HDF5File:
 
     def numbers(self, name: str) -> np.ndarray:
         """The values of a dataset of numbers, as float32. Its size is checked before memory is allocated."""
+        return self._numbers(name, np.dtype(np.float32))
+
+    def _numbers(self, name: str, kind: np.dtype) -> np.ndarray:
         dataset = self._dataset(name)
         if dataset is None:
             raise self.wrong(f'there is no dataset "{name}".')
@@ -81,12 +84,12 @@ class HDF5File:
         with self._reporting(name):
             layout = dataset.get_create_plist()
             chunk = layout.get_chunk() if layout.get_layout() == h5py.h5d.CHUNKED else ()
-            most = prod(chunk) if chunk else 0
-            if lacking := memory.lacking(prod(shape) * (dataset.dtype.itemsize + 4) + most * dataset.dtype.itemsize):
+            most, size = prod(chunk) if chunk else 0, dataset.dtype.itemsize
+            if lacking := memory.lacking(prod(shape) * (size + kind.itemsize) + most * size):
                 raise self.wrong(f'dataset "{name}" of shape {list(shape)} {lacking}.')
             if chunk:
                 self._check_chunks(dataset, name, chunk)
-            values = np.empty(shape, np.float32)
+            values = np.empty(shape, kind)
             with np.errstate(over="ignore"):  # a double beyond float32 is infinite, as in C
                 for part in slabs(shape, chunk):
                     values[part] = h5py.Dataset(dataset)[part]
@@ -99,7 +102,7 @@ class HDF5File:
             raise self.wrong(
                 f'"{name}" is {"missing" if shape is None else f"of shape {list(shape)}"}; one number is needed.'
             )
-        value = float(self.numbers(name).reshape(()))
+        value = float(self._numbers(name, np.dtype(np.float64)).reshape(()))  # a float32 counts no further than 2^24
         if not value.is_integer():
             raise self.wrong(f'"{name}" is {value:g}; a whole number is needed.')
         return int(value)

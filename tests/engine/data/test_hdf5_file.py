@@ -125,6 +125,12 @@ def test_strings(made, value):
         assert file.text("data").endswith(".caffemodel")
 
 
+@pytest.mark.parametrize("value", [2**24 + 1, np.int32([2**31 - 1]), np.uint64(2**53 - 1)])
+def test_a_whole_number_is_exact(made, value):
+    with hdf5_file.opened(made(lambda f, _: f.update(data=value)), DataError) as file:
+        assert file.integer("data") == int(np.max(value))
+
+
 @pytest.mark.parametrize("value", [[1, 2], 1.5, np.nan, np.inf, "1"])
 def test_what_is_no_whole_number(made, value):
     with hdf5_file.opened(made(lambda f, _: f.update(data=value)), DataError) as file, pytest.raises(DataError):
