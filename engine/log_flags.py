@@ -1,5 +1,6 @@
 """glog's flags on the command line of every command that writes a log: some are obeyed, the rest ignored."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from typing import Any
@@ -57,7 +58,7 @@ def read(arg: str, rest: Iterator[str]) -> dict[str, Any] | None:
     if not given and (value := next(rest, "")) == "":
         raise EngineError(f"-{name} needs a value: -{name}={'DIR' if name == 'log_dir' else '…'}.")
     if kind is int:
-        if not value.removeprefix("-").isdecimal():
+        if not re.fullmatch(r"-?[0-9]{1,10}", value):
             raise EngineError(f'-{name} takes a whole number, and "{value}" was found.')
         return {name: int(value)}
     return {name: value}

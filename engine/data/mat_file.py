@@ -122,8 +122,8 @@ class MatFile:
             values = np.frombuffer(data, kind)
             if len(values) != prod(shape):
                 raise ValueError(f'"{name}" of shape {list(shape)} holds {len(values):,} numbers')
-        with np.errstate(over="ignore"):  # a double beyond float32 is infinite, as in C
-            return values.astype(np.float32).reshape(shape)
+            with np.errstate(over="ignore"):  # a double beyond float32 is infinite, as in C
+                return values.astype(np.float32).reshape(shape)  # ValueError: more axes than numpy allows
 
     def wrong(self, what: str) -> EngineError:
         return self._error(f"{self.path}: {what}")

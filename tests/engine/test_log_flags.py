@@ -32,6 +32,8 @@ def test_they_are_taken_out_of_a_command_line(line, left, flags):
     [
         ("-log_dir", "-log_dir needs a value: -log_dir=DIR."),
         ("-minloglevel two", 'takes a whole number, and "two" was found'),
+        (f"-v={'1' * 5000}", 'takes a whole number, and "1'),
+        ("-v=٣", 'takes a whole number, and "٣"'),
         ("-logtostderr=perhaps", '"perhaps" is neither'),
     ],
 )

@@ -133,3 +133,17 @@ def test_a_pipe_is_no_file(tmp_path):
         mat_file.opened(tmp_path / "x.mat", DataError),
     ):
         pass
+
+
+def test_an_array_of_more_axes_than_numpy_allows_is_told(tmp_path):
+    def part(number, data):
+        return struct.pack("<II", number, len(data)) + data + bytes(-len(data) % 8)
+
+    parts = part(6, struct.pack("<II", 6, 0)) + part(5, struct.pack("<i", 1) * 70) + part(1, b"x") + part(9, bytes(8))
+    head = b"MATLAB 5.0".ljust(124) + b"\0\1IM"
+    (tmp_path / "x.mat").write_bytes(head + part(14, parts))
+    with (
+        mat_file.opened(tmp_path / "x.mat", DataError) as file,
+        pytest.raises(DataError, match=r"x\.mat: cannot be read as a MATLAB file \(maximum supported dimension"),
+    ):
+        file.numbers("x")
