@@ -3,9 +3,11 @@
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from engine.errors import EngineError
@@ -13,12 +15,16 @@ from engine.host import regular_file
 
 _NUMBER = r"([-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|nan|inf))"
 _PREFIX = re.compile(r"[IWEF](\d{4})?(\d\d)(\d\d) (\d\d):(\d\d):(\d\d)\.(\d{6})\d* +\d+ [^\]]+\] ")
-_TESTING = re.compile(r"Iteration (\d+), Testing net \(#(\d+)\)")
-_LOSS = re.compile(rf"Iteration (\d+)(?: \([^)]*\))?, loss = {_NUMBER}")
-_RATE = re.compile(rf"Iteration (\d+), lr = {_NUMBER}")
+_WHOLE = r"([0-9]{1,18})"  # int() would refuse thousands of digits
+_TESTING = re.compile(rf"Iteration {_WHOLE}, Testing net \(#{_WHOLE}\)")
+_LOSS = re.compile(rf"Iteration {_WHOLE}(?: \([^)]*\))?, loss = {_NUMBER}")
+_RATE = re.compile(rf"Iteration {_WHOLE}, lr = {_NUMBER}")
 _OUTPUT = re.compile(rf"(Train|Test) net output #\d+: (.+?) = {_NUMBER}")
 _SCORE = re.compile(rf"Test (score #\d+): {_NUMBER}")  # as Caffe wrote it in 2014
 _TEST_LOSS = re.compile(rf"Test loss: {_NUMBER}")
+
+_LONGEST = 1 << 12
+"""The most characters of a line that are looked at: the search takes the square of their number at worst."""
 
 
 class LogError(EngineError):
@@ -39,6 +45,8 @@ class Row:
     rate: float = math.nan
     loss: float = math.nan
     outputs: dict[str, float] = field(default_factory=dict)
+    elements: Counter[str] = field(default_factory=Counter, repr=False, compare=False)
+    """How many elements of each output there are so far: some nets have a million."""
 
 
 @dataclass
@@ -56,7 +64,8 @@ def read(path: str | Path) -> TrainingLog:
     try:
         regular_file.check(path)
         with Path(path).open(encoding="utf-8", errors="replace") as lines:
-            found = parse(lines, datetime.fromtimestamp(os.fstat(lines.fileno()).st_mtime).year)
+            year = datetime.fromtimestamp(os.fstat(lines.fileno()).st_mtime).year
+            found = parse(iter(partial(lines.readline, _LONGEST), ""), year)
     except OSError as e:
         raise LogError(f"{path}: cannot be read: {e.strerror}.") from e
     if not found.train and not found.tests:
@@ -71,7 +80,7 @@ def parse(lines: Iterable[str], year: int) -> TrainingLog:
     """Parses the lines of a log. `year`: the year of the log's first dates, if they have none."""
     log = TrainingLog()
     train, test = Row(-1), Row(-1)
-    for seconds, message in _timed(lines, year):
+    for seconds, message in _timed((line[:_LONGEST] for line in lines), year):
         if found := _TESTING.search(message):
             test = Row(int(found[1]), seconds)
             log.tests.setdefault(int(found[2]), []).append(test)
@@ -98,7 +107,8 @@ def parse(lines: Iterable[str], year: int) -> TrainingLog:
 def _add(row: Row, name: str, value: float, seconds: float) -> None:
     if not row.outputs:
         row.seconds = seconds  # when the test ended, not when it began
-    count = sum(known == name or known.startswith(f"{name}[") for known in row.outputs)
+    count = row.elements[name]
+    row.elements[name] += 1
     row.outputs[f"{name}[{count}]" if count else name] = value
 
 

@@ -83,3 +83,20 @@ def test_a_log_that_tells_nothing_is_refused(tmp_path, text):
 def test_a_log_that_is_no_file_is_refused(tmp_path):
     with pytest.raises(LogError, match="is a folder"):
         read(tmp_path)
+
+
+def test_an_output_of_many_elements_is_read_in_time():
+    lines = ["Iteration 1, Testing net (#0)", *(f"Test net output #{i}: prob = {i}" for i in range(100_000))]
+    (row,) = parse(lines, 2015).tests[0]
+    assert (row.outputs["prob"], row.outputs["prob[99999]"]) == (0, 99_999)
+
+
+@pytest.mark.parametrize("piece", ["I0101 01:01:01.000000 1 ", "Test net output #1: ", "Iteration 1 ("])
+def test_a_line_that_repeats_the_beginning_of_a_message_ends(piece):
+    assert len(parse([piece * 50_000, "Iteration 2, loss = 1"], 2015).train) == 1
+
+
+@pytest.mark.parametrize("message", ["Iteration {}, loss = 1", "Iteration 1, Testing net (#{})"])
+def test_a_number_of_thousands_of_digits_is_none(message):
+    log = parse([message.format("1" * 5000)], 2015)
+    assert (log.train, log.tests) == ([], {})
