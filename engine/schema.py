@@ -7,6 +7,7 @@ import json
 import math
 import re
 import reprlib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -15,6 +16,9 @@ from engine.units import short_size
 
 LARGEST = 2**53
 """The largest whole number that every reader of JSON reads exactly."""
+
+DEEPEST = 64
+"""How deep a record may be nested: deeper than any array's axes, and far from what checks and json.dumps can follow."""
 
 Value = TypeVar("Value")
 Key = TypeVar("Key")
@@ -39,7 +43,18 @@ def read_object(data: bytes, most: int = 2**20) -> dict[str, Any]:
         raise Malformed(f"is not valid JSON: line {error.lineno}, column {error.colno}: {error.msg}") from None
     except ValueError as error:  # not UTF-8, or a number of thousands of digits
         raise Malformed(f"is not valid JSON: {printable(str(error), one_line=True)[:200]}") from None
+    if data.count(b"[") + data.count(b"{") > DEEPEST and not _is_shallow(values):
+        raise Malformed("is nested too deep")
     return mapping(values)
+
+
+def _is_shallow(value: Any) -> bool:
+    """Whether lists and objects are nested at most DEEPEST deep."""
+    level = [value]
+    for _ in range(DEEPEST):
+        inner = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list)]
+        level = [each for values in inner for each in values]
+    return not any(isinstance(each, dict | list) for each in level)
 
 
 def _no_json(word: str) -> NoReturn:
@@ -51,8 +66,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     on which of the two is read."""
     values = dict(pairs)
     if len(values) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        (twice, _), *_ = Counter(name for name, _ in pairs).most_common(1)
         raise Malformed(f"has {printable(reprlib.repr(twice), one_line=True)} twice")
     return values
 

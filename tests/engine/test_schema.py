@@ -71,6 +71,24 @@ def test_an_object_of_a_size() -> None:
         schema.read_object(b"{}", 1)
 
 
+@pytest.mark.parametrize(("begin", "end"), [("[", "]"), ('{"a":', "}")])
+@pytest.mark.parametrize("depth", [64, 200, 900, 100_000])
+def test_an_object_nested_deeper_than_any_record_is_none(begin: str, end: str, depth: int) -> None:
+    with pytest.raises(Malformed, match="is nested too deep"):
+        schema.read_object(f'{{"a": {begin * depth}1{end * depth}}}'.encode())
+
+
+def test_an_object_may_hold_many_lists_and_some_depth() -> None:
+    inner = "[" * 63 + "]" * 63
+    assert len(schema.read_object(f'{{"a": [{", ".join(["[]"] * 999)}], "b": {inner}}}'.encode())["a"]) == 999
+
+
 def test_an_object_that_says_something_twice_is_none() -> None:
     with pytest.raises(Malformed, match="has 'status' twice"):
         schema.read_object(b'{"status": 3, "time": 1, "status": 0}')
+
+
+def test_of_many_fields_the_one_that_is_there_twice_is_found_in_time() -> None:
+    fields = ", ".join(f'"{n}": 1' for n in range(80_000))
+    with pytest.raises(Malformed, match="has '79999' twice"):
+        schema.read_object(f'{{{fields}, "79999": 1}}'.encode())
