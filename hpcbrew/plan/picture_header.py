@@ -91,6 +91,8 @@ def _jpeg(file: BinaryIO) -> Header:
         if mark != 0xFF:
             break
         (size,) = struct.unpack(">H", file.read(2))
+        if size < 2:  # it counts its own two bytes
+            break
         if kind in START_OF_FRAME:
             _, height, width, channels = struct.unpack(">BHHB", file.read(6))
             height, width = (width, height) if turned else (height, width)

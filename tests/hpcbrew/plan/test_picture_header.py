@@ -56,6 +56,8 @@ def test_a_camera_held_sideways_swaps_height_and_width(tmp_path: Path, order: st
         (encoded(".jpg")[:40], "is truncated"),
         (encoded(".bmp")[:15], "is truncated"),
         (b"\xff\xd8" + bytes(100), "no frame header"),
+        (b"\xff\xd8\xff\xe1\0\0" + bytes(99), "no frame header"),  # Exif of 0 bytes, where 2 are the least
+        (b"\xff\xd8\xff\xe0\0\1" + bytes(99), "no frame header"),
     ],
 )
 def test_what_is_no_picture_is_told(tmp_path: Path, data: bytes, said: str) -> None:
