@@ -10,6 +10,9 @@ Params = list[tuple[str, Shape]]
 WIDER = 4
 """The channels of a bottleneck, as a multiple of growthRate (Huang et al. 2017, section 3)."""
 
+MOST = 1000
+"""The most convolutions of a block: each is compiled by itself. The deepest DenseNets have some dozens."""
+
 _FIXED = {"filter_H": 3, "filter_W": 3, "pad_h": 1, "pad_w": 1, "conv_verticalStride": 1, "conv_horizentalStride": 1}
 """Fields that the fork has but ignores, with the values that it uses."""
 
@@ -18,8 +21,11 @@ def top(node: Node, x: Shape) -> Shape:
     """The top: like x, with growthRate more channels for each of numTransition convolutions."""
     p = node.config.denseblock_param
     fits.planes(node, x)
-    if p.numTransition < 1 or p.growthRate < 1:
-        raise node.error(f"numTransition is {p.numTransition} and growthRate {p.growthRate}; both must be 1 or more.")
+    if not 1 <= p.numTransition <= MOST or p.growthRate < 1:
+        raise node.error(
+            f"numTransition is {p.numTransition} and growthRate {p.growthRate}; both must be 1 or more, and "
+            f"numTransition {MOST} at most."
+        )
     for name, value in _FIXED.items():
         if getattr(p, name) != value:
             raise node.error(f"{name} is {getattr(p, name)}; its fork uses {value} whatever is given.")

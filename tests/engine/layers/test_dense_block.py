@@ -111,5 +111,7 @@ def test_wrong_configurations_are_refused(options, bottoms, message):
     check_refused(BLOCK(options), bottoms, message)
 
 
-def test_no_transitions_are_refused():
-    check_refused(BLOCK("").replace("numTransition: 2", "numTransition: 0"), X, "both must be 1 or more")
+@pytest.mark.parametrize("number", [0, 1001, 10_000_000])
+def test_no_transitions_and_very_many_are_refused(number):
+    block = BLOCK("").replace("numTransition: 2", f"numTransition: {number}")
+    check_refused(block, X, "both must be 1 or more, and numTransition 1000 at most")
