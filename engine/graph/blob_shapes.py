@@ -52,8 +52,9 @@ class LayerShapes(NamedTuple):
     params: Params
 
 
-def sizes(graph: Graph, sources: Mapping[str, Sequence[Shape]]) -> Sizes:
-    """Computes what follows from the shapes of the tops of `sources`, by the sources' names.
+def sizes(graph: Graph, sources: Mapping[int, Sequence[Shape]]) -> Sizes:
+    """Computes what follows from the shapes of the tops of `sources`, by the sources' index in the graph, since several
+    may have one name, or none.
 
     Raises LayerError for axes that do not exist, for windows that do not fit or are given in two ways, and for whatever
     `counts`, `fits` and the modules beside them refuse.
@@ -65,7 +66,7 @@ def sizes(graph: Graph, sources: Mapping[str, Sequence[Shape]]) -> Sizes:
         bottoms = [known.blobs[v] for v in node.bottoms if v in known.blobs]
         if len(bottoms) < len(node.bottoms):
             continue
-        made = _layer_shapes(node, bottoms, sources.get(node.name))
+        made = _layer_shapes(node, bottoms, sources.get(i))
         if made is None:
             known.unknown.setdefault(node.config.type, node.name)
             continue

@@ -279,8 +279,8 @@ class _Collector:
     def _size(self, graph: Graph, named_in: Path) -> None:
         """Raises LayerError if layers do not fit together. Keeps the sizes of the first net only, which is the trained
         one: a test net may be in phase TRAIN too."""
-        sources = {node.name: batch_shapes.tops(node, named_in) for node in graph.nodes if not node.bottoms}
-        known = {name: shapes for name, shapes in sources.items() if shapes is not None}
+        sources = {i: batch_shapes.tops(node, named_in) for i, node in enumerate(graph.nodes) if not node.bottoms}
+        known = {i: shapes for i, shapes in sources.items() if shapes is not None}
         sizes = blob_shapes.sizes(graph, known)
         if self.trained is None:
             self.trained, self.sizes = graph, sizes

@@ -100,8 +100,8 @@ LAYERS = {
 
 def told(net: pb.NetParameter) -> blob_shapes.Sizes:
     graph = build_graph(net, pb.NetState(phase=pb.TRAIN))
-    found = {node.name: source_shapes.given(node) for node in graph.nodes if not node.bottoms}
-    return blob_shapes.sizes(graph, {name: shapes for name, shapes in found.items() if shapes})
+    found = {i: source_shapes.given(node) for i, node in enumerate(graph.nodes) if not node.bottoms}
+    return blob_shapes.sizes(graph, {i: shapes for i, shapes in found.items() if shapes})
 
 
 def read(layer: str) -> pb.NetParameter:
@@ -123,6 +123,17 @@ def test_sizes_are_those_of_the_layers(layer: str) -> None:
     declared = {layer.name: [(decl.name, decl.shape) for decl in layer.params] for layer in net.layers if layer.params}
     assert found.params == declared
     assert not found.unknown
+
+
+def test_layers_without_names_are_told_apart() -> None:
+    layers = [
+        'type: "Input" top: "x" input_param { shape { dim: 2 dim: 4 } }',
+        'type: "Input" top: "y" input_param { shape { dim: 2 dim: 3 } }',
+        'type: "InnerProduct" bottom: "x" top: "a" inner_product_param { num_output: 3 }',
+        'type: "EuclideanLoss" bottom: "a" bottom: "y" top: "loss"',
+    ]
+    net = text.parse("".join(f"layer {{ {layer} }}\n" for layer in layers), pb.NetParameter)
+    assert told(net).blobs == Net.from_param(net).shapes
 
 
 def test_behind_a_layer_that_is_not_known_nothing_is_told() -> None:

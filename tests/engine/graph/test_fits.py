@@ -122,7 +122,7 @@ def test_what_does_not_fit_is_refused_in_the_layers_words(layer: str, said: str)
     net = text.parse(f'{SOURCE} layer {{ name: "l" {layer} }}', pb.NetParameter)
     graph = build_graph(net, pb.NetState())
     with pytest.raises(LayerError, match=f'^layer "l" .*{said}') as told:
-        blob_shapes.sizes(graph, {"in": [(2, 6), (3,), (1, 2, 8)]})
+        blob_shapes.sizes(graph, {0: [(2, 6), (3,), (1, 2, 8)]})
     with pytest.raises(LayerError) as refused:
         Net.from_param(net)
     assert str(told.value) == str(refused.value)
@@ -143,7 +143,7 @@ def test_a_shared_parameter_of_another_shape_is_refused_in_the_net_s_words(mode:
     with pytest.raises(
         LayerError, match=r'^layer "m" .*weight of shape \[4, 6\] shares "w" with layer "l".*' + said
     ) as told:
-        blob_shapes.sizes(build_graph(net, pb.NetState()), {"in": [(2, 6), (3,), (1, 2, 8)]})
+        blob_shapes.sizes(build_graph(net, pb.NetState()), {0: [(2, 6), (3,), (1, 2, 8)]})
     with pytest.raises(LayerError) as refused:
         Net.from_param(net)
     assert str(told.value) == str(refused.value)

@@ -39,7 +39,7 @@ X, C = 2 * 3 * 64, 2 * 5 * 64
 )  # fmt: skip
 def test_a_gpu_keeps_what_a_gradient_is_computed_from_once(layers: str, kept: list[int]) -> None:
     graph = build_graph(text.parse(SOURCE + CONV + layers, pb.NetParameter), pb.NetState(phase=pb.TRAIN))
-    sources = {node.name: source_shapes.given(node) or [] for node in graph.nodes if not node.bottoms}
+    sources = {i: source_shapes.given(node) or [] for i, node in enumerate(graph.nodes) if not node.bottoms}
     sizes = blob_shapes.sizes(graph, sources)
     assert sorted(kept_blobs.on_gpu(graph, sizes)) == sorted(kept)
     assert kept_blobs.of_products(graph, sizes) == [prod(shape) for shape in ((2, 3, 8, 8), (2, 5, 8, 8))]

@@ -31,7 +31,7 @@ GIB = 2**30
 
 def need(solver: pb.SolverParameter, *flags: tuple[str, str], net: str = NET, gpu: bool = False) -> int:
     graph = build_graph(text.parse(net, pb.NetParameter), pb.NetState(phase=pb.TRAIN))
-    sources = {node.name: source_shapes.given(node) or [] for node in graph.nodes if not node.bottoms}
+    sources = {i: source_shapes.given(node) or [] for i, node in enumerate(graph.nodes) if not node.bottoms}
     return memory.need(graph, blob_shapes.sizes(graph, sources), solver, flags, gpu=gpu)
 
 
