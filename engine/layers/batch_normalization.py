@@ -95,14 +95,14 @@ class SegNetBN(_Scaled):
     eps = SEGNET_EPS
 
     def setup(self, x: Shape) -> list[Shape]:
-        p = self.config.bn_param
+        p, tops = self.config.bn_param, normalized.by_batch(self.node, x)
         self.read_channels(normalized.of_four_axes(x))
         self.learns = p.bn_mode == p.LEARN
         if len(self.config.top) > 1:
             self.precision = "float32"  # because scripts accumulate μ and σ² over many batches
         shape = (1, x[1], 1, 1)
         self.scale, self.shift = self.param("scale", shape, p.scale_filler), self.param("shift", shape, p.shift_filler)
-        return normalized.by_batch(self.node, x)
+        return tops
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         x = bottoms[0].reshape(self.top_shapes[0])

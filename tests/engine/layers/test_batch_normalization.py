@@ -91,6 +91,8 @@ def test_nvidias_averages_begin_with_the_batch():
         (PSPNET(""), (3,), 1, "2 axes or more"),
         ('type: "BN" bn_param { bn_mode: INFERENCE }', (3, 2), 2, "no mean and variance to give"),
         (NVIDIA, (3,), 1, "2 axes or more"),
+        (SEGNET, (3,), 1, "2 axes or more"),
+        (SEGNET, (), 1, "2 axes or more"),
     ],
 )
 def test_wrong_configuration_is_refused(layer, x, tops, message):
