@@ -103,10 +103,12 @@ class _Walk:
         ):
             raise self.unclosed()
         if field is None:
-            problem = Problem(name.line, wording.unknown_field(name.text, here.holds, here.name))
+            place = here.holds.full_name, name.text
+            known = self.unknown.get(place)  # finding words takes milliseconds, and every layer may have it
+            problem = known or Problem(name.line, wording.unknown_field(name.text, here.holds, here.name))
             if len(self.open) == 1 and fork_fields.owner(here.holds.name, name.text) is None:
                 raise problem  # probably the wrong file: every field of it would be reported
-            self.keep(problem, here.holds.full_name, name.text)
+            self.keep(problem, place)
             self.skip(problem)
             self.skipped.append((name, self.tokens[self.at - 1]))
             return
@@ -119,9 +121,9 @@ class _Walk:
         else:
             self.message(name, field, field.message_type)
 
-    def keep(self, problem: Problem, where: str, what: str) -> None:
+    def keep(self, problem: Problem, where: tuple[str, str]) -> None:
         """Notes a problem that the walk can go past. Raises it if there are too many."""
-        self.unknown.setdefault((where, what), problem)
+        self.unknown.setdefault(where, problem)
         if len(self.unknown) >= MOST:
             raise problem
 
@@ -180,7 +182,7 @@ class _Walk:
             problem = Problem(value.line, complaint)
             if not wording.of_fork(value):
                 raise problem
-            self.keep(problem, field.full_name, value.text)
+            self.keep(problem, (field.full_name, value.text))
             self.skipped.append((name, value))
         while value.kind == "string" and (more := self.peek()) is not None and more.kind == "string":
             self.at += 1

@@ -171,6 +171,14 @@ def test_other_mistakes_come_after_those():
     assert "zzz" in said("layer { zzz: 1 } layer { name: 3 }")
 
 
+def test_words_for_a_field_that_every_layer_has_are_found_once(monkeypatch):
+    asked = []
+    words = diagnose.wording.unknown_field
+    monkeypatch.setattr(diagnose.wording, "unknown_field", lambda *args: asked.append(args) or words(*args))
+    assert said("layer { zzz: 1 }\n" * 9).count("\n") == 0
+    assert len(asked) == 1
+
+
 def test_a_text_of_nothing_but_mistakes_is_given_up():
     fields = " ".join(f"zzz{i}: 1" for i in range(10 * diagnose.MOST))
     assert len(said(f"layer {{ {fields} }}").splitlines()) == diagnose.MOST
