@@ -1,5 +1,6 @@
 """Finds out what is wrong with a prototxt that does not parse, in words for the person who wrote it."""
 
+from functools import cached_property
 from typing import NamedTuple
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -99,7 +100,7 @@ class _Walk:
         field = here.holds.fields_by_name.get(name.text)
         again = field is not None and not field.is_repeated and field.name in given
         if (again or (field is None and any(name.text in outer.holds.fields_by_name for outer in self.open))) and (
-            here.opener and self.closers_missing()
+            here.opener and self.closers_missing
         ):
             raise self.unclosed()
         if field is None:
@@ -199,7 +200,9 @@ class _Walk:
         if not self.take(","):
             raise Problem(name.line, f'the list of "{name.text}" is not closed. Write {name.text}: [ …, … ].')
 
+    @cached_property
     def closers_missing(self) -> bool:
+        """Whether more blocks are opened than closed. Asked for every field that may be meant for an outer block."""
         marks = [token.text for token in self.tokens if token.kind == "mark"]
         return sum(mark in "{<" for mark in marks) > sum(mark in "}>" for mark in marks)
 

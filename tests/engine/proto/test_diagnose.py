@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 
 import pytest
@@ -177,6 +178,12 @@ def test_words_for_a_field_that_every_layer_has_are_found_once(monkeypatch):
     monkeypatch.setattr(diagnose.wording, "unknown_field", lambda *args: asked.append(args) or words(*args))
     assert said("layer { zzz: 1 }\n" * 9).count("\n") == 0
     assert len(asked) == 1
+
+
+def test_a_field_of_an_outer_block_in_every_layer_is_told_in_time():
+    began = time.process_time()
+    assert said("layer { convolution_param { name: 'a' } }\n" * 8000).count("\n") == 0
+    assert time.process_time() - began < 20, "it takes a second; minutes if all braces are counted for each"
 
 
 def test_a_text_of_nothing_but_mistakes_is_given_up():
