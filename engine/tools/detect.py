@@ -158,13 +158,13 @@ def _pandas() -> Any:
 def _rows(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
     """The rows of a .csv, each with its line number and its fields by column name. Raises DataError."""
     reader = csv.DictReader(io.StringIO(_text(path)), skipinitialspace=True, restval="")
-    missing = [name for name in columns if name not in (reader.fieldnames or ())]
-    if missing:
-        raise DataError(f"{path}:1: the header has no {', '.join(missing)}; it must be filename,xmin,ymin,xmax,ymax.")
     try:
+        missing = [name for name in columns if name not in (reader.fieldnames or ())]
         rows = [(reader.line_num, row) for row in reader]
     except csv.Error as e:
-        raise DataError(f"{path}:{reader.line_num}: {e}.") from e
+        raise DataError(f"{path}:{reader.line_num or 1}: {e}.") from e
+    if missing:
+        raise DataError(f"{path}:1: the header has no {', '.join(missing)}; it must be filename,xmin,ymin,xmax,ymax.")
     if not rows:
         raise DataError(f"{path}: has no lines after its header.")
     return rows

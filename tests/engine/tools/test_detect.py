@@ -55,6 +55,7 @@ def test_a_picture_of_means_counts_by_channel(flags, tmp_path):
         ("filename,xmin,ymin,xmax,ymax\n", "no lines after its header"),
         ("filename,xmin,ymin,xmax,ymax\na.png,1,2,x,4\n", 'in.csv:2: "2,1,4,x": four numbers are needed'),
         ("filename,xmin,ymin,xmax,ymax\na.png,1,2\n", "in.csv:2"),
+        (f"filename,{'x' * 200_000}\na.png,1\n", "in.csv:1: field larger than field limit"),
         ("filename,xmin,ymin,xmax,ymax\na.png,1,2,inf,4\n", "in.csv:2"),
         ("filename,xmin,ymin,xmax,ymax\na.png,90,90,99,99\n", "a.png: window [90, 90, 99, 99]"),
         ("filename,xmin,ymin,xmax,ymax\ngone.png,0,0,9,9\n", "gone.png: cannot be read"),
