@@ -1,5 +1,7 @@
 """What classify.py and detect.py share: the flags that name a net and say how its pictures are preprocessed."""
 
+import tokenize
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import wraps
@@ -10,6 +12,7 @@ import click
 import numpy as np
 
 from engine.errors import DataError
+from engine.host import regular_file
 
 MODEL = Path("models/bvlc_reference_caffenet")
 """BVLC's reference net, relative to the root of Caffe's source tree, where its examples are run."""
@@ -106,14 +109,21 @@ def preprocessing(args: Deployed) -> dict[str, Any]:
 
 
 def load_array(path: str | Path) -> np.ndarray:
-    """The array in a .npy file. Raises DataError."""
+    """The array of numbers in a .npy file. Raises DataError."""
     try:
+        regular_file.check(path)
         array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as e:
+    except _DAMAGE as e:
         raise DataError(f"{path}: cannot be read as .npy: {getattr(e, 'strerror', None) or e}") from e
     if not isinstance(array, np.ndarray):
         raise DataError(f"{path}: holds several arrays (.npz); a single one (.npy) is needed.")
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{path}: holds values of type {array.dtype}; numbers are needed.")
     return array
+
+
+_DAMAGE = (OSError, ValueError, EOFError, OverflowError, MemoryError, tokenize.TokenError, zipfile.BadZipFile)
+"""What np.load raises: its header is read as Python, and may give any shape; a file may also claim to be a .npz."""
 
 
 def set_mode(gpu: bool) -> None:

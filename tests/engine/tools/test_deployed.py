@@ -1,5 +1,8 @@
 """The flags of classify.py and detect.py."""
 
+import os
+import struct
+
 import click
 import numpy as np
 import pytest
@@ -46,3 +49,45 @@ def test_several_arrays_are_no_array(tmp_path):
     np.savez(tmp_path / "x.npz", a=1)
     with pytest.raises(DataError, match="several arrays"):
         deployed.load_array(tmp_path / "x.npz")
+
+
+def npy(header: str) -> bytes:
+    return b"\x93NUMPY\x01\0" + struct.pack("<H", len(header)) + header.encode() + bytes(16)
+
+
+SHAPE = "{{'descr': '{}', 'fortran_order': False, 'shape': ({},)}}"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"junk",
+        b"PK\x03\x04 is how a .npz begins",
+        npy("{'descr': '''<f8"),
+        npy("(" * 99),
+        npy(SHAPE.format("<f8", 10**13)),
+        npy(SHAPE.format("<f8", 10**30)),
+        npy(SHAPE.format("|O", 1)),
+        npy(SHAPE.format("<U1", 1)),
+    ],
+    ids=[
+        "text",
+        "zip",
+        "open quotation mark",
+        "open brackets",
+        "large",
+        "larger than a number",
+        "objects",
+        "text array",
+    ],
+)
+def test_what_is_no_array_of_numbers_is_told(tmp_path, data):
+    (tmp_path / "x.npy").write_bytes(data)
+    with pytest.raises(DataError, match=r"x\.npy: (cannot be read as \.npy|holds values of type <U1)"):
+        deployed.load_array(tmp_path / "x.npy")
+
+
+def test_a_pipe_keeps_nobody_waiting(tmp_path):
+    os.mkfifo(tmp_path / "x.npy")
+    with pytest.raises(DataError, match="is a pipe, but a file is needed"):
+        deployed.load_array(tmp_path / "x.npy")
