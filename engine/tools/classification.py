@@ -14,6 +14,7 @@ from engine.data.image_source import read_file
 from engine.data.picture_list import read_lines
 from engine.data.transform import by, read_mean
 from engine.errors import DataError
+from engine.printable import printable
 from engine.tools import command
 from engine.tools.command import tool
 
@@ -57,7 +58,7 @@ def classification(model: str, weights: str, mean: Path, labels: Path, image: st
         raise DataError(f"{labels}: {len(names)} labels, and the net has {len(scores)} classes; give a line for each.")
     print(f"---------- Prediction for {image} ----------")
     for k in np.argsort(-scores, kind="stable")[:SHOWN]:
-        print(f'{scores[k]:.4f} - "{names[k]}"')
+        print(f'{scores[k]:.4f} - "{printable(names[k], one_line=True)}"')
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -48,3 +48,10 @@ def test_what_does_not_fit_is_told(files, place, content, message, tmp_path, cap
     (tmp_path / files[place]).write_bytes(content)
     assert classification.main(files) == 2
     assert message in capsys.readouterr().err
+
+
+def test_names_of_classes_do_not_reach_the_terminal_as_they_are(files, tmp_path, capsys):
+    (tmp_path / "labels.txt").write_bytes(b"\x1b[2J\ngr\xe9en\nred\n")
+    assert classification.main(files) == 0
+    assert '"\\x1b[2J"' in (out := capsys.readouterr().out)
+    assert '"gr\\xe9en"' in out
