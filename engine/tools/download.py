@@ -204,14 +204,14 @@ def _receive(opener: urllib.request.OpenerDirector, url: str, file: BinaryIO, la
                 file.truncate(0)
                 begun = 0
             length = answer.headers.get("Content-Length") or ""
-            total = begun + int(length) if length.isdecimal() else None
+            total = begun + int(length) if re.fullmatch("[0-9]{1,18}", length) else None
             _check_size(total or 0, largest, url)
             _write(file, _limited(_pieces(answer), begun, largest, url), begun, total, url)
             if total is not None and file.tell() < total:
                 raise _BrokenOffError(f"the connection broke off after {file.tell():,} of {total:,} bytes")
     except urllib.error.HTTPError as e:
         if e.code == 416 and begun:
-            whole = re.fullmatch(r"bytes \*/(\d+)", e.headers.get("Content-Range") or "")
+            whole = re.fullmatch(r"bytes \*/([0-9]{1,18})", e.headers.get("Content-Range") or "")
             if not whole or int(whole[1]) != begun:
                 file.truncate(0)
                 raise _BrokenOffError("the partial download kept earlier does not belong to this file") from e

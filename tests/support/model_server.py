@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 class ModelServer(ThreadingHTTPServer):
     """`body`: what every path but the following serves, ranges too. /cut breaks off after `cut` bytes each time; /whole
-    ignores ranges; /to/URL redirects; /gone does not exist. `asked`: path and Range of each request."""
+    ignores ranges; /digits gives a length that no int has; /to/URL redirects; /gone does not exist. `asked`: path and
+    Range of each request."""
 
     def __init__(self, body: bytes) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -50,7 +51,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(206 if first else 200)
         if first:
             self.send_header("Content-Range", f"bytes {first}-{len(body) - 1}/{len(body)}")
-        self.send_header("Content-Length", str(len(body) - first))
+        self.send_header("Content-Length", "1" * 5000 if self.path == "/digits" else str(len(body) - first))
         self.end_headers()
         last = first + self.server.cut if self.path == "/cut" else len(body)
         self.wfile.write(body[first:last])

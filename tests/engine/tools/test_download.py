@@ -36,6 +36,10 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+def test_a_length_of_thousands_of_digits_is_none(tmp_path: Path, server: Server) -> None:
+    assert download.fetch(f"{server[0]}/digits", tmp_path / "a", SHA1) == SHA1
+
+
 def test_what_comes_is_checked_and_named(tmp_path: Path, server: Server) -> None:
     assert download.fetch(f"{server[0]}/a", tmp_path / "a", SHA1.upper()) == SHA1
     assert (tmp_path / "a").read_bytes() == BODY
