@@ -53,9 +53,12 @@ def read(path: Path) -> Header:
 def of(file: BinaryIO) -> Header:
     """Reads a picture's header from an open file or from bytes, such as a database record. Raises NoPicture."""
     try:
-        return _read(file)
+        header = _read(file)
     except (struct.error, IndexError):
         raise NoPicture("is truncated: it ends within its header") from None
+    if any(size is not None and size < 1 for size in (header.height, header.width)):
+        raise NoPicture(f"is not a picture: its header gives it a size of {header.height} × {header.width}")
+    return header
 
 
 def _read(file: BinaryIO) -> Header:
@@ -83,7 +86,7 @@ def _jpeg(file: BinaryIO) -> Header:
     """Walks through the segments (ITU T.81, B.1.1) to the frame header. A picture taken with the camera held sideways
     swaps height and width, since it is rotated when decoded."""
     file.seek(2)
-    turned = False
+    orientation = None
     for _ in range(MOST_SEGMENTS):
         mark, kind = struct.unpack("BB", file.read(2))
         while kind == 0xFF:  # fill bytes
@@ -95,10 +98,9 @@ def _jpeg(file: BinaryIO) -> Header:
             break
         if kind in START_OF_FRAME:
             _, height, width, channels = struct.unpack(">BHHB", file.read(6))
-            height, width = (width, height) if turned else (height, width)
+            height, width = (width, height) if (orientation or exif.UPRIGHT) > 4 else (height, width)
             return Header(height, width, grey=channels == 1)
-        if kind == 0xE1:
-            turned = exif.orientation(file.read(size - 2)) > 4 or turned
-        else:
-            file.seek(size - 2, 1)
+        segment = file.read(size - 2)
+        if kind == 0xE1 and orientation is None and segment.startswith(exif.BEGIN):
+            orientation = exif.orientation(segment)
     raise NoPicture("is not a JPEG that can be decoded: it has no frame header")

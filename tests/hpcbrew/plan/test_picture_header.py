@@ -4,6 +4,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from support.exif import exif
 
 from hpcbrew.plan.picture_header import Header, NoPicture, read
 
@@ -34,6 +35,17 @@ def test_of_other_formats_it_is_known_that_they_are_pictures(tmp_path: Path, suf
     assert read(write(tmp_path, encoded(suffix, (64, 64, 3)))) == Header()
 
 
+@pytest.mark.parametrize("held", [[6], [9], [0], [6, 1], [1, 6], [9, 6], [None, 6]])
+def test_the_first_orientation_that_is_one_counts(tmp_path: Path, held: list[int | None]) -> None:
+    """As OpenCV decodes it. None: another segment of that kind, as for XMP."""
+    segments = [b"http://ns.adobe.com/xap/1.0/\0" if value is None else exif(value) for value in held]
+    marked = b"".join(b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment for segment in segments)
+    data = encoded(".jpg")
+    data = data[:2] + marked + data[2:]
+    height, width, _ = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).shape
+    assert read(write(tmp_path, data)) == Header(height, width)
+
+
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_a_camera_held_sideways_swaps_height_and_width(tmp_path: Path, order: str) -> None:
     """As OpenCV decodes it, which turns the picture by its Exif."""
@@ -55,6 +67,8 @@ def test_a_camera_held_sideways_swaps_height_and_width(tmp_path: Path, order: st
         (encoded(".png")[:20], "is truncated"),
         (encoded(".jpg")[:40], "is truncated"),
         (encoded(".bmp")[:15], "is truncated"),
+        (encoded(".bmp")[:18] + struct.pack("<ii", -30, 20) + bytes(99), "a size of 20 × -30"),
+        (encoded(".png")[:16] + bytes(8) + encoded(".png")[24:], "a size of 0 × 0"),
         (b"\xff\xd8" + bytes(100), "no frame header"),
         (b"\xff\xd8\xff\xe1\0\0" + bytes(99), "no frame header"),  # Exif of 0 bytes, where 2 are the least
         (b"\xff\xd8\xff\xe0\0\1" + bytes(99), "no frame header"),
