@@ -59,7 +59,8 @@ def _record(config: pb.LayerParameter, named_in: Path) -> Shape | None:
         database.close()
         record = pb.Datum.FromString(value)
         if not record.encoded:
-            return (record.channels, record.height, record.width) if record.channels else None
+            shape = record.channels, record.height, record.width
+            return shape if min(shape) > 0 else None
         header = picture_header.of(io.BytesIO(record.data))
     except (DataError, DecodeError, NoPicture):
         return None

@@ -2,6 +2,7 @@
 reads all of them, which may take hours, since the engine reads them anyway."""
 
 import io
+from math import prod
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
@@ -55,4 +56,8 @@ def look(folder: Path, layer: pb.LayerParameter, asked: str) -> dict[int, str]:
 def _header(record: pb.Datum) -> Header:
     if record.encoded:
         return picture_header.of(io.BytesIO(record.data))
+    shape, held = (record.channels, record.height, record.width), len(record.data) or len(record.float_data)
+    if min(shape) < 1 or prod(shape) != held:
+        said = "×".join(map(str, shape))
+        raise NoPicture(f"says {said} (channels × height × width) and holds {held:,} values")
     return Header(record.height, record.width)

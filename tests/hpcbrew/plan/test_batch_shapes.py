@@ -108,6 +108,7 @@ def test_pictures_with_maps_to_be_learned_have_the_size_of_their_crop(folder: Pa
     ("layer", "record"),
     [
         (DATA, pb.Datum(encoded=True, data=b"no picture")),
+        (DATA, pb.Datum(channels=3, height=-8, width=8)),
         ('type: "HDF5Data"', RAW),
         (DATA.replace("LMDB", "LEVELDB"), RAW),
     ],

@@ -56,6 +56,12 @@ def test_of_large_records_few_are_read(tmp_path: Path, monkeypatch: pytest.Monke
     ("values", "layer", "said"),
     [
         (
+            [raw(0), pb.Datum(channels=1, height=4, width=4, data=bytes(15)).SerializeToString()],
+            "",
+            'record "00000001" of .* says 1×4×4 .channels × height × width. and holds 15 values',
+        ),
+        ([pb.Datum(channels=1, height=-4, width=-4, float_data=[1] * 16).SerializeToString()], "", "says 1×-4×-4"),
+        (
             [raw(0), raw(0, 5)],
             "",
             r'"00000001" of .*/db is 5×5 and record "00000000" of .*/db is 4×4, .*.*-resize_height',
@@ -70,7 +76,16 @@ def test_of_large_records_few_are_read(tmp_path: Path, monkeypatch: pytest.Monke
             "is not a picture in a format that OpenCV reads",
         ),
     ],
-    ids=["two sizes", "raw, cropped", "encoded, cropped", "not a Datum", "with boxes", "no picture"],
+    ids=[
+        "too few values",
+        "negative size",
+        "two sizes",
+        "raw, cropped",
+        "encoded, cropped",
+        "not a Datum",
+        "with boxes",
+        "no picture",
+    ],
 )
 def test_what_does_not_fit_is_named(tmp_path: Path, values: Values, layer: str, said: str) -> None:
     folder = database(tmp_path / "db", values)
