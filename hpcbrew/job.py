@@ -22,6 +22,10 @@ WORD, WORDS = re.compile(r"[\w.:@%+=/,*^-]+"), "one word of letters, digits and 
 """What may go unquoted into a directive of a job's script; and the same in words, for messages."""
 
 
+MOST_POINTS = 100_000
+"""The most points of a sweep: no PBS accepts an array of that many jobs."""
+
+
 class JobState(StrEnum):
     """The state of a job. The value is what `status` prints."""
 

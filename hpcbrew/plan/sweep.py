@@ -6,10 +6,11 @@ TOGETHER.
 
 from collections.abc import Sequence
 from itertools import chain, product
+from math import prod
 
 from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import RequestError
-from hpcbrew.job import JobPlan, JobRequest, Overrides
+from hpcbrew.job import MOST_POINTS, JobPlan, JobRequest, Overrides
 from hpcbrew.plan import overrides
 from hpcbrew.plan.build import plan_job
 from hpcbrew.plan.hardware import Machine
@@ -21,7 +22,7 @@ def points(assignments: Sequence[str]) -> list[Overrides]:
     """Returns every combination of `KEY=A,B,…`, the last key changing fastest; `KEY,KEY=A:B,…` sets several keys at
     once.
 
-    Raises RequestError for fewer than two points, and for malformed assignments.
+    Raises RequestError for fewer than two points and more than MOST_POINTS, and for malformed assignments.
     """
     axes: list[list[Overrides]] = []
     given: set[str] = set()
@@ -32,6 +33,8 @@ def points(assignments: Sequence[str]) -> list[Overrides]:
                 raise RequestError(f"--set {assignment}: {key} is given twice; write its values as {key}=A,B")
             given.add(key)
         axes.append(axis)
+    if (number := prod(map(len, axes))) > MOST_POINTS:
+        raise RequestError(f"these are {number:,} points, and a sweep has {MOST_POINTS:,} at most: give fewer values")
     combined = [tuple(chain(*values)) for values in product(*axes)]
     if len(combined) < 2:
         raise RequestError("a sweep needs at least two points, as in --set base_lr=0.1,0.01; hpcbrew submit runs one")

@@ -7,14 +7,11 @@ from typing import Any, Literal
 from engine import schema
 from hpcbrew import layout, train_flags
 from hpcbrew.errors import TransportError
-from hpcbrew.job import NAME, TOKEN, WORD, WORDS, After
+from hpcbrew.job import MOST_POINTS, NAME, TOKEN, WORD, WORDS, After
 from hpcbrew.schedulers.pbs import JOB_ID
 
 DESCRIBED = 64 * 2**20
 """The most bytes of a job.json: enough for a sweep of ten thousand points."""
-
-MOST_POINTS = 100_000
-"""The most points of a sweep whose description is read: no PBS accepts an array of that many jobs."""
 
 
 @dataclass(frozen=True)

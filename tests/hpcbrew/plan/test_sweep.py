@@ -46,6 +46,10 @@ def test_fields_that_go_together_are_one_axis() -> None:
         (["type,type=SGD:Adam,Adam:SGD"], "distinct keys"),
         (["type,base_lr=SGD:1,Adam:2", "base_lr=3,4"], "base_lr is given twice"),
         (["base_lr=0.1"], "a sweep needs at least two points"),
+        (
+            [f"{key}={','.join(map(str, range(100)))}" for key in ("max_iter", "display", "snapshot", "iter_size")],
+            "these are 100,000,000 points, and a sweep has 100,000 at most",
+        ),
         (["base_lr=0.1,"], "distinct values"),
         (["base_lr=0.1,0.1"], "distinct values"),
         (["base_lr=1,2", "base_lr=3"], "given twice"),
