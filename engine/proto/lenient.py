@@ -2,7 +2,10 @@
 
 value: - 5                a blank after the sign
 source: "caf\\351.txt"     a string that is not UTF-8
+source: "what\\?.txt"      a question mark that is escaped, as in C; the Python parser keeps the backslash
 """
+
+import re
 
 from google.protobuf import text_encoding
 
@@ -32,10 +35,16 @@ def respelt(text: str) -> str:
 _SIGNED = ("inf", "infinity", "nan")
 
 
+QUESTION = r"\?"
+
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+
+
 def _string(written: str) -> str:
     """A quoted string. If its escapes yield bytes that are not UTF-8, these are kept as `raw_bytes` describes."""
     if "\\" not in written:
         return written
+    written = _ESCAPE.sub(lambda escape: "?" if escape[0] == QUESTION else escape[0], written)
     try:
         data = text_encoding.CUnescape(written[1:-1])
     except ValueError:

@@ -43,6 +43,8 @@ def read(path: str | Path, message_class: type[M]) -> M:
 def parse(text: str, message_class: type[M], name: str = "<string>") -> M:
     """The message that `text` contains. `name`: the name of the file in errors. Raises PrototxtError."""
     message = message_class()
+    if lenient.QUESTION in text:
+        text = lenient.respelt(text)
     try:
         text_format.Parse(text, message)
     except text_format.ParseError as error:

@@ -14,6 +14,7 @@ from engine.proto.lenient import respelt
         ('name: "\\303\\251"', 'name: "\\303\\251"'),
         ('name: "\\q"', 'name: "\\q"'),
         ('name: "\\351\\n"', 'name: "\U0010ffe9\\n"'),
+        ("name: 'a\\?b\\\\?' # \\?", "name: 'a?b\\\\?' # \\?"),
         ("name -", "name -"),
     ],
 )

@@ -315,3 +315,7 @@ def test_a_damaged_net_is_read_or_refused_with_the_file_named(data):
         text.parse(damaged, pb.NetParameter, "damaged.prototxt")
     except PrototxtError as error:
         assert str(error).startswith("damaged.prototxt:")  # noqa: PT017
+
+
+def test_an_escaped_question_mark_is_one_as_in_c():
+    assert text.parse(r'name: "what\?" "\\?"', pb.NetParameter).name == r"what?\?"
