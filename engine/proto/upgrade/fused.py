@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from engine.errors import PrototxtError
 from engine.proto import caffe_pb2 as pb
 
 _Conv = pb.ConvolutionParameter
@@ -18,7 +19,7 @@ _BEHIND = {
 
 def upgrade(net: pb.NetParameter) -> list[str]:
     """Rewrites `net`, in place, with one layer for each step. Weights stay with their layer, except PReLU's, which move
-    from the convolution's last blob to the PReLU."""
+    from the convolution's last blob to the PReLU. Raises PrototxtError for a fused layer that has not one top."""
     if any(map(_behind, net.layer)):
         layers = [written for layer in net.layer for written in _written_out(layer)]
         del net.layer[:]
@@ -38,6 +39,8 @@ def _written_out(layer: pb.LayerParameter) -> Iterator[pb.LayerParameter]:
     if not kinds:
         yield layer
         return
+    if len(layer.top) != 1:
+        raise PrototxtError(f'layer "{layer.name}" has a fuse_type and {len(layer.top)} tops; a fused layer has one.')
     first = pb.LayerParameter()
     first.CopyFrom(layer)
     last = [_next(layer, kind) for kind in kinds]
@@ -54,7 +57,7 @@ def _written_out(layer: pb.LayerParameter) -> Iterator[pb.LayerParameter]:
     del first.top[:]
     first.top.append(tops[0])
     yield first
-    for each, made, written in zip(last, tops, [*tops[1:], *layer.top[:1]], strict=True):
+    for each, made, written in zip(last, tops, [*tops[1:], layer.top[0]], strict=True):
         each.bottom.insert(0, made)
         each.top.append(written)
         yield each

@@ -2,6 +2,7 @@ import caffe
 import numpy as np
 import pytest
 
+from engine.errors import PrototxtError
 from engine.proto import binary, text, upgrade
 from engine.proto import caffe_pb2 as pb
 
@@ -44,6 +45,12 @@ CONV = 'layer {{ name: "c" type: "Convolution" bottom: "x" {} convolution_param 
 )
 def test_what_a_layer_has_taken_in_is_written_out(fused, want):
     assert upgraded(fused) == text.parse(want, pb.NetParameter)
+
+
+@pytest.mark.parametrize("tops", [0, 2])
+def test_a_fused_layer_has_one_top(tops):
+    with pytest.raises(PrototxtError, match=f'layer "c" has a fuse_type and {tops} tops; a fused layer has one'):
+        upgraded(CONV('bottom: "x"' + 'top: "y"' * tops, "fuse_type: FUSED_CONV_RELU"))
 
 
 def test_a_fused_net_computes_with_its_model_what_it_says(tmp_path):
