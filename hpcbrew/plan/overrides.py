@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from engine.errors import PrototxtError
 from engine.proto import caffe_pb2 as pb
-from engine.proto import text
+from engine.proto import raw_bytes, text
 from engine.suggest import did_you_mean
 from hpcbrew.errors import RequestError
 
@@ -41,7 +41,7 @@ def apply(solver: pb.SolverParameter, assignments: Iterable[tuple[str, str]]) ->
                 f"--set {key}={value}"
             )
         if field.cpp_type == field.CPPTYPE_STRING:
-            values = [json.dumps(v, ensure_ascii=False) for v in values]
+            values = [json.dumps(raw_bytes.kept(v), ensure_ascii=False) for v in values]
         try:
             message = text.parse("\n".join(f"{key}: {v}" for v in values), pb.SolverParameter, f"--set {key}={value}")
         except PrototxtError as error:

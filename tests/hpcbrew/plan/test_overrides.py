@@ -1,6 +1,7 @@
 import pytest
 
 from engine.proto import caffe_pb2 as pb
+from engine.proto import raw_bytes
 from hpcbrew.errors import RequestError
 from hpcbrew.plan import overrides
 
@@ -14,6 +15,10 @@ def changed(*assignments: str) -> pb.SolverParameter:
 def test_numbers_words_and_enums_are_set() -> None:
     solver = changed("base_lr=0.5", "type=Nesterov", "solver_mode=CPU")
     assert (solver.base_lr, solver.type, solver.solver_mode) == (0.5, "Nesterov", pb.SolverParameter.CPU)
+
+
+def test_a_name_of_any_bytes_is_set() -> None:
+    assert changed("net=caf\udce9.prototxt").net == raw_bytes.decoded(b"caf\xe9.prototxt")
 
 
 def test_a_repeated_field_takes_several() -> None:
