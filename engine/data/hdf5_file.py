@@ -15,6 +15,7 @@ from typing import TypeAlias
 import h5py
 import numpy as np
 
+from engine.data import hdf5_heaps
 from engine.errors import EngineError
 from engine.host import memory, regular_file
 from engine.proto import raw_bytes
@@ -113,9 +114,11 @@ class HDF5File:
         if dataset is None:
             return ""
         with self._reporting(name):
-            kind = dataset.dtype
-            if prod(dataset.shape) != 1 or h5py.check_string_dtype(kind) is None or kind.itemsize > _LONGEST_TEXT:
+            kind, string = dataset.dtype, h5py.check_string_dtype(dataset.dtype)
+            if prod(dataset.shape) != 1 or string is None or kind.itemsize > _LONGEST_TEXT:
                 raise self.wrong(f'"{name}" of {kind} and shape {list(dataset.shape)} is not a string.')
+            if string.length is None and not hdf5_heaps.are_sound(self.path):
+                raise self.wrong(f'damaged: the heap of "{name}" has no end.')
             value = h5py.Dataset(dataset)[()]
             while isinstance(value, np.ndarray):
                 value = value[0]
