@@ -1,5 +1,7 @@
 """Bilinear interpolation of planes: Interp, with aligned corners (DeepLab, PSPNet), and Resize (caffe-windows)."""
 
+from collections.abc import Sequence
+
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
@@ -22,6 +24,7 @@ class Interp(Layer):
     def setup(self, x: Shape) -> list[Shape]:
         self.begin, self.cropped, outputs = resized.interpolated(self.node, x)
         self.check_size("its top", (x[0], x[1], *outputs))
+        check_weights(self, self.cropped, outputs)
         self.places = tuple(_places(*each) for each in zip(self.cropped, outputs, strict=True))
         return [(x[0], x[1], *outputs)]
 
@@ -43,6 +46,7 @@ class Resize(Layer):
     def setup(self, x: Shape) -> list[Shape]:
         top = resized.rescaled(self.node, x)
         self.sizes = x[2:]
+        check_weights(self, self.sizes, top[2:])
         self.places = tuple(
             np.arange(outputs, dtype=np.float32) * (np.float32(size) / np.float32(outputs))
             for size, outputs in zip(self.sizes, top[2:], strict=True)
@@ -55,6 +59,13 @@ class Resize(Layer):
             weights(at, size, x.dtype, bounded=False) for at, size in zip(self.places, self.sizes, strict=True)
         )
         return [resized_by(x, rows, columns)]
+
+
+def check_weights(of: Layer, sizes: Sequence[int], outputs: Sequence[int]) -> None:
+    """Raises LayerError if the weights with which rows or columns are resized are too large, whatever the batch."""
+    for size, to in zip(sizes, outputs, strict=True):
+        if size != to:
+            of.check_size("the weights of its rows or columns", (to, size))
 
 
 def resized_by(x: Array, rows: Array, columns: Array, whole: bool = True) -> Array:

@@ -48,6 +48,12 @@ def test_weights_that_would_be_too_large_are_refused():
     check_refused('type: "Resample" resample_param { height: 100000 width: 1 }', line, r"weights of its rows .* bytes")
 
 
+@pytest.mark.parametrize("layer", ['type: "Interp" interp_param {', 'type: "Resize" resize_param {'])
+def test_weights_for_a_batch_of_nothing_are_refused_too(layer):
+    layer += " height: 2147483647 width: 5 }"
+    check_refused(layer, {"x": (0, 1, 9, 5)}, r"weights of its rows or columns of shape .* would take .* bytes")
+
+
 def test_boxes_that_would_be_too_many_are_refused():
     layer = 'type: "PriorBox" prior_box_param { min_size: 4 img_size: 9 }'
     check_refused(layer, {"x": (1, 1, 30_000, 30_000)}, r"top .* would take 28,800,000,000 bytes")
