@@ -21,18 +21,19 @@ import h5py
 import lmdb
 import numpy as np
 import pytest
+import scipy.io
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from support.mutations import mutated
 from support.small_nets import made
 
-from engine.data import datum, idx
+from engine.data import datum, idx, mat_file
 from engine.data.hdf5_source import HDF5Source
 from engine.data.image_source import ImageSource
 from engine.data.leveldb import LevelDB
 from engine.data.lmdb_reader import LMDB
 from engine.data.transform import Transform
 from engine.data.window_source import WindowSource
-from engine.errors import EngineError
+from engine.errors import DataError, EngineError
 from engine.graph.build import build_graph
 from engine.net import weights
 from engine.proto import binary, text
@@ -146,6 +147,16 @@ def data_files() -> dict[str, bytes]:
 
 
 @cache
+def mat_files() -> dict[str, bytes]:
+    found = {}
+    for name, options in (("a.mat", {}), ("b.mat", {"do_compression": True}), ("c.mat", {"format": "4"})):
+        image = io.BytesIO()
+        scipy.io.savemat(image, {"data": np.arange(6.0).reshape(2, 3), "label": np.uint8([[1, 2]])}, **options)
+        found[name] = image.getvalue()
+    return found
+
+
+@cache
 def pictures() -> dict[str, bytes]:
     values = np.random.default_rng(1).integers(0, 255, (9, 11, 3), np.uint8)
     kinds = (".png", ".jpg", ".bmp", ".tiff", ".webp", ".ppm", ".sr", ".jp2", ".gif", ".hdr", ".pfm")
@@ -244,6 +255,12 @@ def read_data(path: Path) -> None:
     source.next(), source.next()
 
 
+def read_mat(path: Path) -> None:
+    with mat_file.opened(path, DataError) as file:
+        for name in file.members():
+            file.numbers(name)
+
+
 def read_picture(path: Path) -> None:
     for colour in datum.Colour:
         datum.decode(path.read_bytes(), colour)
@@ -273,6 +290,7 @@ def read_list(path: Path) -> None:
 
 
 def read_lmdb(path: Path) -> None:
+    list(LMDB(path.parent).spread(5))
     read_database(LMDB(path.parent))
 
 
@@ -301,6 +319,7 @@ READERS = {
     "state": Reader(states, read_state),
     "mean": Reader(lambda: {"mean": binary.from_array(np.ones((1, 1, 2, 2))).SerializeToString()}, read_mean),
     "hdf5": Reader(data_files, read_data),
+    "mat": Reader(mat_files, read_mat),
     "picture": Reader(pictures, read_picture),
     "record": Reader(records, read_record),
     "digits": Reader(digits, read_digits),
