@@ -12,6 +12,7 @@ from support.layer_cases import (
     check_formula,
     check_gradient,
     check_refused,
+    quickly_compiled,
     slopes,
     slow_unless,
 )
@@ -230,7 +231,7 @@ def run(options, x, tops=1, phase=pb.TRAIN):
         y = case.run([], {"x": x})
         return y[0].sum(), y
 
-    dx, y = jax.jit(jax.grad(total, has_aux=True))(x.astype(np.float32))
+    dx, y = quickly_compiled(case.net, jax.grad(total, has_aux=True))(x.astype(np.float32))
     return [np.asarray(top) for top in y], np.asarray(dx)
 
 
