@@ -75,7 +75,7 @@ def test_a_pip_that_does_not_say_is_an_error() -> None:
     ("said", "why"),
     [
         ("{", "not valid JSON"),
-        ("[" * 5000, "nested too deep"),
+        ("[" * 5000 + "]" * 5000, "nested too deep"),
         ('{"environment": {}, "platforms": []}', "python_full_version is missing"),
         ('{"environment": {"python_full_version": "x", "platform_release": ""}}', "python_full_version: 'x'"),
         ('{"environment": {"python_full_version": "3.12", "platform_release": ""}, "platforms": ["--index-url=x"]}',
