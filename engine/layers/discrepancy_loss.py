@@ -1,6 +1,7 @@
 """How far apart the features of two domains are, by sampled pairs: MMDLoss, JMMDLoss (Long et al. 2015 and 2017)."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,9 @@ from engine.layers.loss import Loss
 from engine.layers.registry import layer
 from engine.ops.picked_rows import pick
 from engine.ops.replaced_gradient import with_gradient_of
+from engine.proto import caffe_pb2 as pb
+
+T = TypeVar("T")
 
 
 class Pairs(NamedTuple):
@@ -42,6 +46,11 @@ def kernels(distance: Array, gamma: Array, number: int, factor: float) -> Array:
     return sum((jnp.exp(-gamma * factor ** (k - number // 2) * distance) for k in range(number)), jnp.zeros(()))
 
 
+def discrepancy(kernel: Callable[[T, T], Array], s1: T, s2: T, t1: T, t2: T) -> Array:
+    """How much more alike the sampled items are within the domains than between them."""
+    return kernel(s1, s2) + kernel(t1, t2) - kernel(s1, t2) - kernel(s2, t1)
+
+
 class _Discrepancy(Loss):
     def check_domains(self, source: Shape, target: Shape, first: int = 0) -> None:
         """Raises LayerError unless the items of both domains, bottoms `first` and the next, have as many values."""
@@ -50,6 +59,12 @@ class _Discrepancy(Loss):
                 f"{self.bottom(first)} has shape {list(source)} and {self.bottom(first + 1)} {list(target)}; give 1 "
                 "item or more of each domain, all with as many values."
             )
+
+    def read_kernels(self, p: pb.MMDParameter | pb.JMMDParameter) -> None:
+        self.check_kernels(p.kernel_num, p.kernel_mul)
+        self.number, self.factor, self.fixed = p.kernel_num, p.kernel_mul, p.fix_gamma
+        if self.fixed:
+            self.remember("gamma", ())
 
     def check_kernels(self, number: int, factor: float) -> None:
         if number < 1 or factor <= 0:
@@ -66,8 +81,6 @@ class _Discrepancy(Loss):
         first = params[len(self.params)]
         return jnp.where(first > 0, first, now)
 
-    fixed: bool
-
 
 @layer("MMDLoss")
 class MMDLoss(_Discrepancy):
@@ -80,12 +93,8 @@ class MMDLoss(_Discrepancy):
     """
 
     def setup(self, source: Shape, target: Shape) -> list[Shape]:
-        p = self.config.mmd_param
         self.check_domains(source, target)
-        self.check_kernels(p.kernel_num, p.kernel_mul)
-        self.number, self.factor, self.fixed = p.kernel_num, p.kernel_mul, p.fix_gamma
-        if self.fixed:
-            self.remember("gamma", ())
+        self.read_kernels(self.config.mmd_param)
         return [()]
 
     def apply(self, params: Arrays, bottoms: Arrays, ctx: Context) -> tuple[list[Array], dict[int, Array]]:
@@ -95,9 +104,9 @@ class MMDLoss(_Discrepancy):
         def kernel(x: Array, y: Array) -> Array:
             return jnp.sum(kernels(jnp.sum(jnp.square(x - y), 1), g, self.number, self.factor))
 
-        s1, s2, t1, t2 = (pick(x, n) for x, n in zip((source, source, target, target), drawn, strict=True))
-        value = kernel(s1, s2) + kernel(t1, t2) - kernel(s1, t2) - kernel(s2, t1)
-        slope = value / len(s1) if min(len(source), len(target)) > 1 else stop_gradient(value)
+        items = (source, source, target, target)
+        value = discrepancy(kernel, *(pick(x, n) for x, n in zip(items, drawn, strict=True)))
+        slope = value / len(drawn.s1) if min(len(source), len(target)) > 1 else stop_gradient(value)
         return [with_gradient_of(value, slope)], {len(self.params): g} if self.fixed else {}
 
 
@@ -116,7 +125,7 @@ class JMMDLoss(_Discrepancy):
         p = self.config.jmmd_param
         self.check_domains(source, target)
         self.check_domains(of_source, of_target, 2)
-        self.check_kernels(p.kernel_num, p.kernel_mul)
+        self.read_kernels(p)
         self.check_kernels(p.label_kernel_num, p.label_kernel_mul)
         if (source[0], target[0]) != (of_source[0], of_target[0]):
             raise self.error(
@@ -125,11 +134,8 @@ class JMMDLoss(_Discrepancy):
             )
         if p.sigma <= 0 and not p.auto_sigma:
             raise self.error(f"sigma is {p.sigma:g}; give one above 0, or auto_sigma: true.")
-        self.number, self.factor, self.fixed = p.kernel_num, p.kernel_mul, p.fix_gamma
         self.labels, self.label_factor = p.label_kernel_num, p.label_kernel_mul
         self.sigma = None if p.auto_sigma else p.sigma
-        if self.fixed:
-            self.remember("gamma", ())
         return [()]
 
     def apply(self, params: Arrays, bottoms: Arrays, ctx: Context) -> tuple[list[Array], dict[int, Array]]:
@@ -144,8 +150,7 @@ class JMMDLoss(_Discrepancy):
             return jnp.sum(kernels(dx, g, self.number, self.factor) * alike)
 
         items = ((xs, ps), (xs, ps), (xt, pt), (xt, pt))
-        s1, s2, t1, t2 = ((pick(x, n), pick(p, n)) for (x, p), n in zip(items, drawn, strict=True))
-        value = kernel(s1, s2) + kernel(t1, t2) - kernel(s1, t2) - kernel(s2, t1)
+        value = discrepancy(kernel, *((pick(x, n), pick(p, n)) for (x, p), n in zip(items, drawn, strict=True)))
         slope = value / len(drawn.s1) if min(len(xs), len(xt)) > 1 else jnp.zeros(())
         return [with_gradient_of(jnp.zeros(()), slope)], {len(self.params): g} if self.fixed else {}
 

@@ -20,11 +20,7 @@ class FlowWarp(Layer):
     bottoms = (2, 2)
 
     def setup(self, x: Shape, flow: Shape) -> list[Shape]:
-        if len(x) != 4 or flow != (x[0], 2, *x[2:]):
-            raise self.error(
-                f"{self.bottom(0)} has shape {list(x)} and {self.bottom(1)} {list(flow)}; they must be of shapes "
-                "(N, C, H, W) and (N, 2, H, W)."
-            )
+        _check_places(self, x, flow)
         p = self.config.flow_warp_param
         self.fill = 0.0 if p.fill_value == p.ZERO else float("nan")
         return [x]
@@ -49,11 +45,7 @@ class Warp(Layer):
     bottoms = (2, 2)
 
     def setup(self, x: Shape, places: Shape) -> list[Shape]:
-        if len(x) != 4 or places != (x[0], 2, *x[2:]):
-            raise self.error(
-                f"{self.bottom(0)} has shape {list(x)} and {self.bottom(1)} {list(places)}; they must be of shapes "
-                "(N, C, H, W) and (N, 2, H, W)."
-            )
+        _check_places(self, x, places)
         return [x]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
@@ -75,6 +67,15 @@ class Grid(Layer):
         top = self.top_shapes[0]
         rows, columns = jnp.indices(top[2:], bottoms[0].dtype)
         return [jnp.broadcast_to(jnp.stack([columns, rows]), top)]
+
+
+def _check_places(of: Layer, x: Shape, places: Shape) -> None:
+    """Raises LayerError unless the second bottom holds two numbers for each pixel of the first."""
+    if len(x) != 4 or places != (x[0], 2, *x[2:]):
+        raise of.error(
+            f"{of.bottom(0)} has shape {list(x)} and {of.bottom(1)} {list(places)}; they must be of shapes "
+            "(N, C, H, W) and (N, 2, H, W)."
+        )
 
 
 @layer("SpatialTransformer")

@@ -5,6 +5,7 @@ a few lines can stand for billions of values or for one within itself.
 """
 
 from itertools import chain
+from pathlib import Path
 from typing import Any, ClassVar
 
 import yaml
@@ -22,6 +23,10 @@ class NotPlain(ValueError):
     def __init__(self, message: str, line: int | None = None) -> None:
         super().__init__(message)
         self.line = line
+
+    def of(self, path: Path) -> str:
+        """Returns the message with the file's name, and the line if it is known."""
+        return f"{path}:{self.line}: {self}" if self.line else f"{path}: {self}"
 
 
 def load(text: str) -> Any:

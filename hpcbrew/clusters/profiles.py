@@ -297,7 +297,7 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ProfileError(f"{path}: {error.strerror}") from None
     except plain_yaml.NotPlain as error:
-        raise ProfileError(f"{path}:{error.line}: {error}" if error.line else f"{path}: {error}") from None
+        raise ProfileError(error.of(path)) from None
     except UnicodeDecodeError as error:
         raise ProfileError(f"{path}: not YAML: {error}") from None
     if not isinstance(values, dict):

@@ -51,7 +51,7 @@ def read() -> Settings:
     try:
         values = plain_yaml.load(text) or {}
     except plain_yaml.NotPlain as error:
-        raise ProfileError(f"{path()}:{error.line}: {error}" if error.line else f"{path()}: {error}") from None
+        raise ProfileError(error.of(path())) from None
     if not isinstance(values, dict):
         raise ProfileError(f"{path()}: must be a list of `key: value`, but this is {type(values).__name__}")
     own = values.pop(CLUSTERS, {})

@@ -9,7 +9,7 @@ gives three tests a case; check_refused takes a configuration that must not pass
 """
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -168,7 +168,7 @@ def check_export(case: Case) -> None:
     differentiable = {name: bottoms[name] for name in case.differentiable()}
     program = gpu_program.lowered(jax.value_and_grad(step), (params, differentiable))
     assert not gpu_program.faults(program)
-    kind = case.net.graph.nodes[case.net.layer_names.index("layer")].config.type
+    kind = _kind(case)
     assert kind in ADD_UP or not gpu_program.unordered_sums(program), f"{kind} adds up by a scatter"
 
 
@@ -237,13 +237,9 @@ def slow_unless(chosen: Callable[[Case], bool], cases: Sequence[Case]) -> list[A
     return [pytest.param(case, marks=[] if chosen(case) else [pytest.mark.slow]) for case in cases]
 
 
-def _once_a_type(cases: Sequence[Case]) -> Iterator[Any]:
-    """The first case of each layer type unchanged, and the others, which take the same path, marked slow."""
-    seen: set[str] = set()
-    for case in cases:
-        kind = case.net.graph.nodes[case.net.layer_names.index("layer")].config.type
-        yield pytest.param(case, marks=[pytest.mark.slow] if kind in seen else [])
-        seen.add(kind)
+def _kind(case: Case) -> str:
+    """The type of the layer under test."""
+    return str(case.net.graph.nodes[case.net.layer_names.index("layer")].config.type)
 
 
 class Cases:
@@ -254,7 +250,8 @@ class Cases:
     def pytest_generate_tests(self, metafunc):
         cases = self.cases
         if metafunc.function.__name__ == "test_step_lowers_for_cuda":
-            cases = list(_once_a_type(cases))
+            first = {_kind(case): case for case in reversed(cases)}
+            cases = slow_unless(lambda case: first[_kind(case)] is case, cases)
         metafunc.parametrize("case", cases, ids=str)
 
     def test_tops_equal_the_formula(self, case):
