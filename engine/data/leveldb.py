@@ -143,7 +143,7 @@ class LevelDB:
 
     def _read_logs(self) -> list[Entry]:
         """The latest entries, which are in no table yet, sorted."""
-        logs = {int(p.stem): p for p in self.path.glob("*.log") if p.stem.isdigit()}
+        logs = {int(p.stem): p for p in self.path.glob("*.log") if p.stem.isdecimal()}
         entries: list[Entry] = []
         for number in sorted(logs):
             if number >= self._version.log or number == self._version.previous_log:

@@ -1,6 +1,7 @@
 """Reads the arrays in a model or a solver state, without the net that they belong to."""
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from engine.solver.snapshot import formats
 MOST, DEEPEST = 20_000, 16
 """Limits on an HDF5 file's number of groups and arrays and on their depth: more than any net has, but exceeded by a
 file whose links form a cycle."""
+
+_NUMBER = re.compile("[0-9]{1,18}")  # int() would refuse thousands of digits
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def _in_group(file: hdf5_file.HDF5File) -> Iterator[Entry]:
             raise file.wrong(f"it has more than {MOST:,} groups and arrays, or more than {DEEPEST} levels of them.")
         arrays = [name for name in names if file.is_dataset(f"{group}/{name}")]
         for name in sorted(arrays, key=lambda name: (len(name), name)):
-            if not name.isdecimal():
+            if not _NUMBER.fullmatch(name):
                 raise file.wrong(f'"{group}/{name}" is not an array of a layer: those are called 0, 1 and so on.')
             yield Entry(group.removeprefix("data/"), "", int(name), file.numbers(f"{group}/{name}"))
         left += sorted((f"{group}/{name}" for name in names if name not in arrays), reverse=True)

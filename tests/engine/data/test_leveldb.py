@@ -77,6 +77,11 @@ def test_tables_by_their_old_name(folder):
     assert list(LevelDB(folder).records()) == _expected()
 
 
+def test_a_log_with_a_name_of_no_number_is_none(folder):
+    (folder / "².log").write_bytes(b"not a log")
+    assert list(LevelDB(folder).records()) == _expected()
+
+
 def test_a_log_cut_short_loses_its_last_batch_alone(folder):
     (log,) = folder.glob("*.log")
     log.write_bytes(log.read_bytes()[:-10])

@@ -58,6 +58,14 @@ def test_a_file_that_goes_round_in_circles_comes_to_an_end(tmp_path: Path) -> No
         model_arrays.read(tmp_path / "a.h5")
 
 
+@pytest.mark.parametrize("name", ["x", "9" * 5000])
+def test_an_array_with_a_name_of_no_number_is_told(tmp_path: Path, name: str) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file[f"data/ip/{name}"] = [1.0]
+    with pytest.raises(SnapshotError, match=r"is not an array of a layer"):
+        model_arrays.read(tmp_path / "a.h5")
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff\xff", b"\x89HDF\r\n\x1a\n"])
 def test_what_is_no_model_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.caffemodel").write_bytes(content)
