@@ -6,20 +6,22 @@ product: always for the gradient of x (0.7 to 1.0 of the convolution's time), an
 (0.7 at 7×7). For other y it gains nothing, and XLA would compute the input twice: as a map for others, and as rows for
 the product.
 
-The gradient of w has five forms, chosen by what was fastest on 2 cores with AVX-512, where products of square matrices
+The gradient of w has six forms, chosen by what was fastest on 2 cores with AVX-512, where products of square matrices
 reach 440 GFLOP/s:
 
 | kernel | form | why |
 |---|---|---|
 | depthwise | sums of products of blobs | it contains no matrix product |
 | 1×1 without pad | one matrix product | 350–450 GFLOP/s: it is nothing else |
+| up to 32 elements, of all channels | a matrix product an image, with its columns | they are hardly larger than dy |
 | 3×3, stride 1, 32 channels, 28×28 or more | Winograd's F(4,3) | 4 times fewer multiplications; less on small maps |
 | 3×3, 48 channels or more on both sides | a matrix product per tap | the rows are long enough for products |
-| others | a forward convolution of x by dy, batch and channels swapped | few channels, or many taps |
+| others | a forward convolution of x by dy, batch and channels swapped, in blocks | few channels, or many taps |
 
 Arrays and names are those of `engine.ops.convolution`.
 """
 
+import itertools
 from collections.abc import Sequence
 from math import prod
 from typing import Any
@@ -46,6 +48,16 @@ TAPS = 25
 
 SMALL = 100
 """A map is small up to this many elements."""
+
+COLUMNS = 32
+"""The most elements of a kernel over all channels whose columns are laid out. 3×3 of a colour image has 27."""
+
+BLOCK = 2**20
+"""The bytes of dy that one convolution takes as its kernel. oneDNN reads the kernel anew for each channel of x and row
+of the result: from the L2 cache, of 1 or 2 MB, it takes half the time or less."""
+
+DEPTH = 16
+"""Each block has this many images or more: they are what its products sum over."""
 
 PARTS = 8
 """The number of parts of a batch that are added element by element before the sum over rows."""
@@ -117,6 +129,8 @@ def _weight_gradient(x: Array, dy: Array, window: Window) -> Array:
     """The gradient of w, not grouped, from x and dy with channels last."""
     if _pointwise(window, 1):
         return _products_by_tap(x, dy, window)
+    if x.shape[3] * prod(window.kernel) <= COLUMNS:
+        return _product_of_columns(x, dy, window)
     if window.kernel == (3, 3) and window.dilation == PLAIN:
         if window.stride == PLAIN and x.shape[3] >= 32 and min(dy.shape[1:3]) >= 28:
             return _winograd(x, dy, window)
@@ -125,19 +139,45 @@ def _weight_gradient(x: Array, dy: Array, window: Window) -> Array:
     return _swapped(x, dy, window)
 
 
+def _product_of_columns(x: Array, dy: Array, window: Window) -> Array:
+    """The sum over images of the product of x's columns, (C · count(kernel), H · W), with dy's rows."""
+    fitted = _fit(x, [(p, p, 0) for p in window.pad])
+    taps = [first(_tap(fitted, offset, dy.shape[1:3], window)) for offset in np.ndindex(*window.kernel)]
+    columns = jnp.stack(taps, 2).reshape(len(x), x.shape[3] * len(taps), -1)
+    products = onednn.product(columns, dy.reshape(len(x), -1, dy.shape[3]))
+    return products.sum(0).T.reshape(dy.shape[3], x.shape[3], *window.kernel)
+
+
 def _swapped(x: Array, dy: Array, window: Window) -> Array:
     """A forward convolution whose batch is x's channels, whose channels are the batch, and whose kernel is dy.
 
-    Stride and dilation change places too. The image has to be transposed in memory: see `onednn.convolution`.
+    Stride and dilation change places too. The image has to be transposed in memory: see `onednn.convolution`. A large
+    dy is convolved in blocks of images and of rows, whose results are added.
     """
-    made = onednn.convolution(
-        _fit(x, [(p, p, 0) for p in window.pad]).transpose(3, 1, 2, 0),
-        dy,
-        strides=window.dilation,
-        dilation=window.stride,
-        axes=("NHWC", "IHWO", "NHWC"),
-    )
-    return made[:, : window.kernel[0], : window.kernel[1]].transpose(3, 0, 1, 2)
+    fitted = _fit(x, [(p, p, 0) for p in window.pad])
+    blocks = -(-dy.size * dy.dtype.itemsize // BLOCK)
+    of_images = _cuts(len(x), min(blocks, len(x) // DEPTH))
+    of_rows = _cuts(dy.shape[1], -(-blocks // len(of_images)))
+    stride, extent = window.stride[0], window.extent[0]
+    made = [
+        onednn.convolution(
+            fitted[a:b, c * stride : (d - 1) * stride + extent].transpose(3, 1, 2, 0),
+            dy[a:b, c:d],
+            strides=window.dilation,
+            dilation=window.stride,
+            axes=("NHWC", "IHWO", "NHWC"),
+        )[:, : window.kernel[0], : window.kernel[1]]
+        for a, b in of_images
+        for c, d in of_rows
+    ]
+    return sum(made[1:], made[0]).transpose(3, 0, 1, 2)
+
+
+def _cuts(size: int, parts: int) -> list[Pair]:
+    """The bounds of at least one and at most `size` parts, as even as can be."""
+    parts = max(1, min(parts, size))
+    ends = [size * i // parts for i in range(parts + 1)]
+    return list(itertools.pairwise(ends))
 
 
 def _products_by_tap(x: Array, dy: Array, window: Window) -> Array:

@@ -23,9 +23,11 @@ CASES = {
     "7×7, stride 2": ((4, 3, 32, 32), 16, Window((7, 7), (2, 2), (3, 3), (1, 1)), 1),
     "1×1": ((4, 64, 14, 14), 32, Window((1, 1), (1, 1), (0, 0), (1, 1)), 1),
     "1×1, stride 2": ((4, 64, 14, 14), 32, Window((1, 1), (2, 2), (0, 0), (1, 1)), 1),
+    "3×3 of a colour image": ((4, 3, 16, 16), 16, Window((3, 3), (1, 1), (1, 1), (1, 1)), 1),
     "3×3 of a large map": ((1, 32, 28, 28), 32, Window((3, 3), (1, 1), (1, 1), (1, 1)), 1),
     "3×3 of a small map": ((4, 64, 8, 8), 48, Window((3, 3), (1, 1), (1, 1), (1, 1)), 1),
     "3×3, stride 2, one channel a group": ((4, 16, 13, 13), 16, Window((3, 3), (2, 2), (1, 1), (1, 1)), 16),
+    "5×5 of many images": ((32, 8, 20, 20), 32, Window((5, 5), (1, 1), (2, 2), (1, 1)), 1),
     "5×5, 2 groups, dilated": ((4, 16, 20, 20), 32, Window((5, 5), (1, 1), (4, 4), (2, 2)), 2),
 }
 """The shape of x, the number of outputs, the window and the groups. Together they cover every form."""

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from engine.ops import convolution_cpu, convolution_onednn, onednn_proof
+from engine.ops import convolution_cpu, convolution_onednn, onednn, onednn_proof
 from engine.ops.window import Window
 
 ONES, NONE = (1, 1), (0, 0)
@@ -29,13 +29,42 @@ CASES = {
     "one channel a group": ((2, 6, 7, 6), 6, Window((3, 3), ONES, ONES, ONES), 6),
     "one channel a group, uneven": ((9, 3, 13, 12), 3, Window((3, 2), (2, 3), (1, 0), (2, 1)), 3),
     "1 channel": ((2, 1, 9, 9), 4, Window((5, 5), ONES, NONE, ONES), 1),
+    "3 channels, uneven": ((3, 3, 12, 11), 4, Window((3, 2), (2, 1), (1, 2), (1, 2)), 1),
+    "3 groups of 2 channels": ((2, 6, 8, 7), 9, Window((4, 4), ONES, ONES, ONES), 3),
 }
 
 
 @pytest.mark.skipif(not onednn_proof.passed(), reason="oneDNN is not to be called here")
 @pytest.mark.parametrize("name", CASES)
 def test_the_three_products_equal_the_plain_ones(name):
-    shape, outputs, window, groups = CASES[name]
+    _compare(*CASES[name])
+
+
+@pytest.mark.skipif(not onednn_proof.passed(), reason="oneDNN is not to be called here")
+@pytest.mark.parametrize(
+    ("shape", "window", "size", "blocks"),
+    [
+        ((34, 4, 7, 6), Window((3, 3), ONES, ONES, ONES), 900, 2 * 7),
+        ((5, 4, 15, 12), Window((5, 3), (2, 3), (1, 0), (2, 1)), 900, 3),
+        ((5, 4, 3, 2), Window((4, 3), ONES, (3, 1), ONES), 100, 6),
+    ],
+    ids=["of images and rows", "of rows, uneven", "of one row each"],
+)
+def test_they_do_in_blocks(monkeypatch, shape, window, size, blocks):
+    monkeypatch.setattr(convolution_onednn, "BLOCK", size)
+    calls = _calls(monkeypatch)
+    _compare(shape, 6, window, 1)
+    assert len(calls) == 2 + blocks
+
+
+def _calls(monkeypatch) -> list:
+    """What oneDNN's convolution is called with from here on."""
+    calls, convolution = [], onednn.convolution
+    monkeypatch.setattr(onednn, "convolution", lambda *a, **kw: (calls.append(a), convolution(*a, **kw))[1])
+    return calls
+
+
+def _compare(shape, outputs, window, groups):
     shapes = (shape, (outputs, shape[1] // groups, *window.kernel), (outputs,))
     assert convolution_onednn.fits(shape, jnp.float32, shapes[1], window, groups)
     rng = np.random.default_rng(0)
