@@ -62,7 +62,7 @@ def _max_along_fwd(x: Array, span: Span) -> tuple[Array, tuple[Array, Array]]:
 def _max_along_bwd(span: Span, saved: tuple[Array, Array], dy: Array) -> tuple[Array]:
     def spread(channels: int, x: Array, y: Array, dy: Array) -> Array:
         (here,) = _moved(channels, (span,))
-        return here.spread([jnp.where(tap == y, dy, 0) for tap in _taps(x, (here,))])
+        return here.spread([jnp.where(tap == y, dy, 0) for tap in _taps(x, (here,), np.nan)])
 
     return (where_fastest(spread, *saved, dy),)
 
@@ -77,7 +77,8 @@ def _max_over(x: Array, spans: Spans) -> Array:
 
 
 def _max_fwd(x: Array, spans: Spans) -> tuple[Array, tuple[Array, Array]]:
-    y = _max_over(x, spans)
+    # Stored, or XLA computes the maxima once more where they are compared with x.
+    y = where_fastest(lambda channels, x: stored(_maxima(x, _moved(channels, spans))), x)
     return y, (x, y)
 
 
@@ -94,7 +95,7 @@ _max_over.defvjp(_max_fwd, _max_bwd)
 def _maxima(x: Array, spans: Spans) -> Array:
     if (span := _single(spans)) is not None:
         return jnp.max(span.fit(x, _lowest(x)), span.axis, keepdims=True)
-    taps = _taps(x, spans)
+    taps = _taps(x, spans, _lowest(x))
     y = next(taps)
     for tap in taps:
         y = jnp.maximum(y, tap)
@@ -110,13 +111,10 @@ def _to_first_maxima(x: Array, y: Array, dy: Array, spans: Spans) -> Array:
         return span.cut(jnp.where(hit & first, dy, 0))
     count = prod(span.kernel for span in spans)
     number = jnp.full(y.shape, count, jnp.int32)
-    for k, tap in reversed(list(enumerate(_taps(x, spans)))):
+    for k, tap in reversed(list(enumerate(_taps(x, spans, np.nan)))):
         number = jnp.where(tap == y, k, number)
     number = _materialized(number, dense=all(span.stride == 1 for span in spans))
-    if all(span.kernel <= span.stride for span in spans):
-        return _to_own_taps(number, dy, spans)
-    phases = [_phase(number, dy, spans, residues) for residues in np.ndindex(*(span.stride for span in spans))]
-    return _interleaved(phases, spans)
+    return _to_taps(number, dy, spans)
 
 
 def _materialized(number: Array, *, dense: bool) -> Array:
@@ -132,18 +130,43 @@ def _materialized(number: Array, *, dense: bool) -> Array:
     return made
 
 
-def _to_own_taps(number: Array, dy: Array, spans: Spans) -> Array:
-    """The gradient of x if windows don't overlap: one comparison per element of x (0.6 of the time of `_phase`)."""
-    kernels, strides = [span.kernel for span in spans], [span.stride for span in spans]
-    numbers = np.full(strides, -1, np.int32)
-    numbers[tuple(map(slice, kernels))] = np.arange(prod(kernels)).reshape(kernels)
-    within = [span.axis + 1 + i for i, span in enumerate(spans)]  # new axes, each after a window axis: places in it
-    laid = np.expand_dims(numbers, tuple(axis for axis in range(dy.ndim + len(spans)) if axis not in within))
-    x = jnp.where(jnp.expand_dims(number, within) == laid, jnp.expand_dims(dy, within), 0)
+def _to_taps(number: Array, dy: Array, spans: Spans) -> Array:
+    """The gradient of x from the numbers of taps: each element adds up dy of the windows whose numbered tap it is.
+
+    Along an axis, element a · stride + p is tap p + d · stride of window a − d. Each d takes one comparison for all
+    elements; they have axes of their own for p, each after its window's.
+    """
+    if any(span.reach for span in spans):
+        config = [(0, 0, 0)] * dy.ndim
+        for span in spans:
+            config[span.axis] = (span.reach, span.reach, 0)
+        number, dy = (stored(lax.pad(v, jnp.zeros((), v.dtype), config)) for v in (number, dy))
+    places = [span.axis + 1 + i for i, span in enumerate(spans)]
+    taps = _taps_by_place(spans).astype(number.dtype)
+    terms = []
+    for back in np.ndindex(*(span.reach + 1 for span in spans)):
+        start, stop = [0] * dy.ndim, list(dy.shape)
+        for span, d in zip(spans, back, strict=True):
+            start[span.axis], stop[span.axis] = span.reach - d, span.reach - d + span.length
+        window, given = (jnp.expand_dims(lax.slice(v, start, stop), places) for v in (number, dy))
+        others = [axis for axis in range(window.ndim) if axis not in places]
+        terms.append(jnp.where(window == np.expand_dims(taps[back], others), given, 0))
     shape = list(dy.shape)
     for span in spans:
-        shape[span.axis] *= span.stride
-    return _cut(x.reshape(shape), spans)
+        shape[span.axis] = span.length * span.stride
+    x = sum(terms[1:], terms[0]).reshape(shape)
+    for span in spans:
+        x = span.cut(x)
+    return x
+
+
+def _taps_by_place(spans: Spans) -> np.ndarray:
+    """(reach + 1, …, stride, …): the number of tap p + d · stride for every d and p; −1 if there is none."""
+    taps = np.full([(span.reach + 1) * span.stride for span in spans], -1)
+    kernel = [span.kernel for span in spans]
+    taps[tuple(map(slice, kernel))] = np.arange(prod(kernel)).reshape(kernel)
+    split = taps.reshape([n for span in spans for n in (span.reach + 1, span.stride)])
+    return split.transpose(*range(0, split.ndim, 2), *range(1, split.ndim, 2))
 
 
 def _single(spans: Spans) -> Span | None:
@@ -151,54 +174,20 @@ def _single(spans: Spans) -> Span | None:
     return spans[0] if len(spans) == 1 and spans[0].outputs == 1 else None
 
 
-def _taps(x: Array, spans: Spans) -> Iterator[Array]:
-    """For each element of the kernel, in scan order, the elements of x under it in all windows."""
-    for span in spans:
-        x = span.fit(x, _lowest(x))
+def _taps(x: Array, spans: Spans, fill: float) -> Iterator[Array]:
+    """For each element of the kernel, in scan order, the elements of x under it in all windows; outside of x, `fill`.
+
+    Each tap is filled on its own, as part of what reads it. A filled copy of x would take longer than the rest.
+    """
     x = stored(x)
     for offsets in np.ndindex(*(span.kernel for span in spans)):
-        tap = x
+        start, stop, stride, config = [0] * x.ndim, list(x.shape), [1] * x.ndim, [(0, 0, 0)] * x.ndim
         for span, k in zip(spans, offsets, strict=True):
-            tap = span.tap(tap, k)
-        yield tap
-
-
-def _phase(number: Array, dy: Array, spans: Spans, residues: tuple[int, ...]) -> Array:
-    """The gradient of the elements whose places are `residues` modulo the strides, from all windows that hold them."""
-    config = [(0, 0, 0)] * dy.ndim
-    for span in spans:
-        config[span.axis] = (span.reach, span.length - span.outputs, 0)
-    held = stored(lax.pad(number, jnp.asarray(-1, number.dtype), config))
-    given = stored(lax.pad(dy, jnp.zeros((), dy.dtype), config))
-    shape = list(given.shape)
-    for span in spans:
-        shape[span.axis] = span.length
-    total = jnp.zeros(shape, dy.dtype)
-    for k, offsets in enumerate(np.ndindex(*(span.kernel for span in spans))):
-        if any(o % span.stride != r for span, o, r in zip(spans, offsets, residues, strict=True)):
-            continue
-        start = [0] * dy.ndim
-        for span, offset in zip(spans, offsets, strict=True):
-            start[span.axis] = span.reach - offset // span.stride
-        stop = [a + n for a, n in zip(start, shape, strict=True)]
-        total = total + jnp.where(lax.slice(held, start, stop) == k, lax.slice(given, start, stop), 0)
-    return total
-
-
-def _interleaved(phases: list[Array], spans: Spans) -> Array:
-    """The array that the phases make up; the last span's residues run fastest among them."""
-    for span in reversed(spans):
-        joined = [jnp.stack(phases[i : i + span.stride], span.axis + 1) for i in range(0, len(phases), span.stride)]
-        whole = span.length * span.stride
-        phases = [j.reshape(*j.shape[: span.axis], whole, *j.shape[span.axis + 2 :]) for j in joined]
-    (x,) = phases
-    return _cut(x, spans)
-
-
-def _cut(x: Array, spans: Spans) -> Array:
-    for span in spans:
-        x = span.cut(x)
-    return x
+            first, last = span.windows_inside(k)
+            start[span.axis] = place = min(max(0, first * span.stride + k - span.pad), span.size)
+            stop[span.axis], stride[span.axis] = place + max(0, (last - first - 1) * span.stride + 1), span.stride
+            config[span.axis] = (first, span.outputs - last, 0)
+        yield lax.pad(lax.slice(x, start, stop, stride), jnp.asarray(fill, x.dtype), config)
 
 
 def _moved(channels: int, spans: Spans) -> Spans:

@@ -81,6 +81,11 @@ class Span:
         """The k-th element of every window."""
         return lax.slice_in_dim(fitted, k, k + (self.outputs - 1) * self.stride + 1, self.stride, self.axis)
 
+    def windows_inside(self, k: int) -> tuple[int, int]:
+        """The windows, from the first to before the last, whose k-th element is inside of x."""
+        first = min(max(0, -(-(self.pad - k) // self.stride)), self.outputs)
+        return first, max(first, min(self.outputs, (self.size - 1 + self.pad - k) // self.stride + 1))
+
     def reduced(self, fitted: Array, start: float, reduce: Callable[[Array, Array], Array]) -> Array:
         """Every window reduced to one element, by XLA."""
         size, stride = [1] * fitted.ndim, [1] * fitted.ndim
