@@ -24,7 +24,7 @@ Arrays and names are those of `engine.ops.convolution`.
 import itertools
 from collections.abc import Sequence
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -151,33 +151,56 @@ def _product_of_columns(x: Array, dy: Array, window: Window) -> Array:
 def _swapped(x: Array, dy: Array, window: Window) -> Array:
     """A forward convolution whose batch is x's channels, whose channels are the batch, and whose kernel is dy.
 
-    Stride and dilation change places too. The image has to be transposed in memory: see `onednn.convolution`. A large
-    dy is convolved in blocks of images and of rows, whose results are added.
+    Stride and dilation change places too. A large dy is taken in blocks of images and rows, whose results are added.
     """
     fitted = _fit(x, [(p, p, 0) for p in window.pad])
     blocks = -(-dy.size * dy.dtype.itemsize // BLOCK)
-    of_images = _cuts(len(x), min(blocks, len(x) // DEPTH))
-    of_rows = _cuts(dy.shape[1], -(-blocks // len(of_images)))
-    stride, extent = window.stride[0], window.extent[0]
-    made = [
-        onednn.convolution(
-            fitted[a:b, c * stride : (d - 1) * stride + extent].transpose(3, 1, 2, 0),
-            dy[a:b, c:d],
+    of_images = _parts(len(x), min(blocks, len(x) // DEPTH))
+    of_rows = _parts(dy.shape[1], -(-blocks // sum(part.pieces for part in of_images)))
+    sums = [_sum_of_blocks(fitted, dy, window, *parts) for parts in itertools.product(of_images, of_rows)]
+    return sum(sums[1:], sums[0]).transpose(3, 0, 1, 2)
+
+
+class _Part(NamedTuple):
+    """The part of an axis from `first` that consists of so many pieces of `size`."""
+
+    first: int
+    size: int
+    pieces: int
+
+
+def _parts(length: int, pieces: int) -> list[_Part]:
+    """An axis in about this many pieces, at least one; the last one may be smaller, and is then a part of its own."""
+    size = -(-length // max(1, min(pieces, length)))
+    count, rest = divmod(length, size)
+    return [_Part(0, size, count), *([_Part(count * size, rest, 1)] if rest else [])]
+
+
+def _sum_of_blocks(fitted: Array, dy: Array, window: Window, images: _Part, rows: _Part) -> Array:
+    """The sum of the convolutions of equal blocks, (C, *kernel, M): a loop, so that it is compiled once.
+
+    The image has to be transposed in memory: see `onednn.convolution`.
+    """
+    (stride, extent), (high, wide) = (window.stride[0], window.extent[0]), window.kernel
+
+    def convolved(block: int | Array) -> Array:
+        n, h = images.first + block // rows.pieces * images.size, rows.first + block % rows.pieces * rows.size
+        covered = (rows.size - 1) * stride + extent
+        image = lax.dynamic_slice(fitted, (n, h * stride, 0, 0), (images.size, covered, *fitted.shape[2:]))
+        kernel = lax.dynamic_slice(dy, (n, h, 0, 0), (images.size, rows.size, *dy.shape[2:]))
+        made = onednn.convolution(
+            image.transpose(3, 1, 2, 0),
+            kernel,
             strides=window.dilation,
             dilation=window.stride,
             axes=("NHWC", "IHWO", "NHWC"),
-        )[:, : window.kernel[0], : window.kernel[1]]
-        for a, b in of_images
-        for c, d in of_rows
-    ]
-    return sum(made[1:], made[0]).transpose(3, 0, 1, 2)
+        )
+        return made[:, :high, :wide]
 
-
-def _cuts(size: int, parts: int) -> list[Pair]:
-    """The bounds of at least one and at most `size` parts, as even as can be."""
-    parts = max(1, min(parts, size))
-    ends = [size * i // parts for i in range(parts + 1)]
-    return list(itertools.pairwise(ends))
+    if (count := images.pieces * rows.pieces) == 1:
+        return convolved(0)
+    nothing = jnp.zeros((fitted.shape[3], high, wide, dy.shape[3]), dy.dtype)
+    return lax.fori_loop(0, count, lambda block, total: total + convolved(block), nothing)
 
 
 def _products_by_tap(x: Array, dy: Array, window: Window) -> Array:

@@ -77,8 +77,11 @@ def _max_over(x: Array, spans: Spans) -> Array:
 
 
 def _max_fwd(x: Array, spans: Spans) -> tuple[Array, tuple[Array, Array]]:
-    # Stored, or XLA computes the maxima once more where they are compared with x.
-    y = where_fastest(lambda channels, x: stored(_maxima(x, _moved(channels, spans))), x)
+    def form(channels: int, x: Array) -> Array:
+        y = _maxima(x, _moved(channels, spans))
+        return y if _dense(spans) else stored(y)  # or XLA computes y again, and stores the filled taps of both
+
+    y = where_fastest(form, x)
     return y, (x, y)
 
 
@@ -113,7 +116,7 @@ def _to_first_maxima(x: Array, y: Array, dy: Array, spans: Spans) -> Array:
     number = jnp.full(y.shape, count, jnp.int32)
     for k, tap in reversed(list(enumerate(_taps(x, spans, np.nan)))):
         number = jnp.where(tap == y, k, number)
-    number = _materialized(number, dense=all(span.stride == 1 for span in spans))
+    number = _materialized(number, dense=_dense(spans))
     return _to_taps(number, dy, spans)
 
 
@@ -174,11 +177,20 @@ def _single(spans: Spans) -> Span | None:
     return spans[0] if len(spans) == 1 and spans[0].outputs == 1 else None
 
 
-def _taps(x: Array, spans: Spans, fill: float) -> Iterator[Array]:
-    """For each element of the kernel, in scan order, the elements of x under it in all windows; outside of x, `fill`.
+def _dense(spans: Spans) -> bool:
+    return all(span.stride == 1 for span in spans)
 
-    Each tap is filled on its own, as part of what reads it. A filled copy of x would take longer than the rest.
+
+def _taps(x: Array, spans: Spans, fill: float) -> Iterator[Array]:
+    """For each element of the kernel, in scan order, the elements of x under it in all windows.
+
+    Outside of x, strided taps have `fill`, each on its own, as part of what reads it: a filled copy of x would take
+    longer than the rest. Dense taps are as large as x, so they are of one copy, which has the lowest number there.
     """
+    if _dense(spans):
+        for i, span in enumerate(spans):
+            x = span.fit(x, _lowest(x))
+            spans = (*spans[:i], replace(span, size=x.shape[span.axis], pad=0), *spans[i + 1 :])
     x = stored(x)
     for offsets in np.ndindex(*(span.kernel for span in spans)):
         start, stop, stride, config = [0] * x.ndim, list(x.shape), [1] * x.ndim, [(0, 0, 0)] * x.ndim

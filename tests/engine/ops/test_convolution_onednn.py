@@ -44,24 +44,30 @@ def test_the_three_products_equal_the_plain_ones(name):
 @pytest.mark.parametrize(
     ("shape", "window", "size", "blocks"),
     [
-        ((34, 4, 7, 6), Window((3, 3), ONES, ONES, ONES), 900, 2 * 7),
-        ((5, 4, 15, 12), Window((5, 3), (2, 3), (1, 0), (2, 1)), 900, 3),
-        ((5, 4, 3, 2), Window((4, 3), ONES, (3, 1), ONES), 100, 6),
+        ((34, 4, 7, 6), Window((3, 3), ONES, ONES, ONES), 900, [(17, 1)]),
+        ((35, 4, 15, 12), Window((5, 3), (2, 3), (1, 0), (2, 1)), 2000, [(18, 1), (17, 1)]),
+        ((5, 4, 15, 12), Window((5, 3), (2, 3), (1, 0), (2, 1)), 900, [(5, 2), (5, 1)]),
+        ((5, 4, 3, 2), Window((4, 3), ONES, (3, 1), ONES), 100, [(5, 1)]),
     ],
-    ids=["of images and rows", "of rows, uneven", "of one row each"],
+    ids=["of images and rows", "of images, uneven", "of rows, uneven", "of one row each"],
 )
 def test_they_do_in_blocks(monkeypatch, shape, window, size, blocks):
     monkeypatch.setattr(convolution_onednn, "BLOCK", size)
-    calls = _calls(monkeypatch)
+    kernels = _kernels(monkeypatch)
     _compare(shape, 6, window, 1)
-    assert len(calls) == 2 + blocks
+    assert [kernel.shape[:2] for kernel in kernels[2:]] == blocks
 
 
-def _calls(monkeypatch) -> list:
-    """What oneDNN's convolution is called with from here on."""
-    calls, convolution = [], onednn.convolution
-    monkeypatch.setattr(onednn, "convolution", lambda *a, **kw: (calls.append(a), convolution(*a, **kw))[1])
-    return calls
+def _kernels(monkeypatch) -> list:
+    """The kernels of all convolutions that are left to oneDNN from here on."""
+    kernels, convolution = [], onednn.convolution
+
+    def noted(x, kernel, *others, **options):
+        kernels.append(kernel)
+        return convolution(x, kernel, *others, **options)
+
+    monkeypatch.setattr(onednn, "convolution", noted)
+    return kernels
 
 
 def _compare(shape, outputs, window, groups):
