@@ -66,11 +66,11 @@ def sizes(graph: Graph, sources: Mapping[int, Sequence[Shape]]) -> Sizes:
         bottoms = [known.blobs[v] for v in node.bottoms if v in known.blobs]
         if len(bottoms) < len(node.bottoms):
             continue
-        made = _layer_shapes(node, bottoms, sources.get(i))
-        if made is None:
+        shapes = _layer_shapes(node, bottoms, sources.get(i))
+        if shapes is None:
             known.unknown.setdefault(node.config.type, node.name)
             continue
-        tops, params = made
+        tops, params = shapes
         if node.bottoms:
             fits.top_count(node, len(tops), counts.named_tops(node))
         fits.loss_weights(node, counts.named_tops(node))
@@ -123,13 +123,13 @@ def _convolved(node: Node, bottoms: Sequence[Shape]) -> LayerShapes:
     spatial = x[axis + 1 :]
     window = windows.of_convolution(node, p, len(spatial))
     padded = windows.padded(node, p, spatial)
-    made = param_shapes.kernels(node, p, x[axis], window.kernel)
-    params = param_shapes.weighted(node, p, made.weight, made.outputs)
+    kernels = param_shapes.kernels(node, p, x[axis], window.kernel)
+    params = param_shapes.weighted(node, p, kernels.weight, kernels.outputs)
     if node.config.type == "Deconvolution":
         outputs = windows.deconvolved(node, p, window, spatial)
     else:
         outputs = windows.fitting_outputs(node, window, padded)
-    return LayerShapes([(*x[:axis], made.outputs, *outputs)] * len(bottoms), params)
+    return LayerShapes([(*x[:axis], kernels.outputs, *outputs)] * len(bottoms), params)
 
 
 def _pooled(node: Node, x: Shape) -> list[Shape]:

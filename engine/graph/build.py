@@ -18,16 +18,16 @@ def build_graph(net: pb.NetParameter, state: pb.NetState, path: str | Path | Non
 
     Raises NetError and LayerError for contradictory rules, unknown bottoms, tops made twice, and impossible sharing.
     """
-    kept = [(layer, origin) for layer, origin in _origins(net, path) if _included(layer, origin, state)]
-    if not kept:
+    included = [(layer, origin) for layer, origin in _origins(net, path) if _included(layer, origin, state)]
+    if not included:
         phase = pb.Phase.Name(state.phase)
         raise NetError(f"{path or net.name}: no layer is left in phase {phase}; check the include and exclude rules.")
     param = pb.NetParameter()
     param.CopyFrom(net)
     param.state.CopyFrom(state)
-    for layer, _ in kept:
+    for layer, _ in included:
         layer.phase = layer.phase if layer.HasField("phase") else state.phase
-    layers, origins = splits.insert(kept)
+    layers, origins = splits.insert(included)
     del param.layer[:]
     param.layer.extend(layers)
     return Graph(param, tuple(_join(list(param.layer), origins)))
@@ -35,11 +35,11 @@ def build_graph(net: pb.NetParameter, state: pb.NetState, path: str | Path | Non
 
 def filter_net(net: pb.NetParameter, state: pb.NetState, path: str | Path | None = None) -> pb.NetParameter:
     """`net` with only the layers that its include and exclude rules keep in `state`."""
-    kept = [layer for layer, origin in _origins(net, path) if _included(layer, origin, state)]
+    included = [layer for layer, origin in _origins(net, path) if _included(layer, origin, state)]
     out = pb.NetParameter()
     out.CopyFrom(net)
     del out.layer[:]
-    out.layer.extend(kept)
+    out.layer.extend(included)
     return out
 
 
@@ -128,10 +128,10 @@ def _merge_multipliers(node: Node, spec: pb.ParamSpec, owned: pb.ParamSpec, owne
     for what in ("lr_mult", "decay_mult"):
         if not spec.HasField(what):
             continue
-        here, there = getattr(spec, what), getattr(owned, what)
-        if owned.HasField(what) and here != there:
+        value, owner_value = getattr(spec, what), getattr(owned, what)
+        if owned.HasField(what) and value != owner_value:
             raise node.error(
-                f'the shared parameter "{spec.name}" has {what} {here:g} here and {there:g} in layer "{owner}"; '
+                f'the shared parameter "{spec.name}" has {what} {value:g} here and {owner_value:g} in layer "{owner}"; '
                 "give it once, or give the same value."
             )
-        setattr(owned, what, here)
+        setattr(owned, what, value)

@@ -95,9 +95,9 @@ def named_tops(node: Node) -> int:
 
 def fitting(node: Node, bottoms: Bounds, tops: Bounds, named: int) -> None:
     """Raises LayerError if a layer has too few or too many bottoms or tops; `named`: how many tops it has."""
-    for what, found, (least, most) in (("bottom", len(node.config.bottom), bottoms), ("top", named, tops)):
-        if found < least or (most is not None and found > most):
-            raise node.error(f"it has {found} {what}s and takes {_range(least, most)}.")
+    for what, number, (least, most) in (("bottom", len(node.config.bottom), bottoms), ("top", named, tops)):
+        if number < least or (most is not None and number > most):
+            raise node.error(f"it has {number} {what}s and takes {_range(least, most)}.")
 
 
 def _range(least: int, most: int | None) -> str:

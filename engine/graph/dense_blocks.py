@@ -42,10 +42,10 @@ def params(node: Node, x: Shape) -> Params:
     before = [x[1] + i * p.growthRate for i in numbers]
     middle = [WIDER * p.growthRate] * p.numTransition
     read = middle if p.use_BC else before
-    found = [("filter", (p.growthRate, read[i], 3, 3)) for i in numbers]
-    found += [(name, (1, before[i], 1, 1)) for name in ("scaler", "bias", "mean", "variance") for i in numbers]
+    declared = [("filter", (p.growthRate, read[i], 3, 3)) for i in numbers]
+    declared += [(name, (1, before[i], 1, 1)) for name in ("scaler", "bias", "mean", "variance") for i in numbers]
     if p.use_BC:
-        found += [("bottleneck filter", (middle[i], before[i], 1, 1)) for i in numbers]
+        declared += [("bottleneck filter", (middle[i], before[i], 1, 1)) for i in numbers]
         kinds = ("bottleneck scaler", "bottleneck bias", "bottleneck mean", "bottleneck variance")
-        found += [(name, (1, middle[i], 1, 1)) for name in kinds for i in numbers]
-    return [*found, ("number of terms", (1,))]
+        declared += [(name, (1, middle[i], 1, 1)) for name in kinds for i in numbers]
+    return [*declared, ("number of terms", (1,))]

@@ -26,10 +26,10 @@ def priors(node: Node, shape: Shape, classes: int, answers: Sequence[Answers]) -
     if len(shape) != 3 or shape[2] % 4 or prod(shape) != 2 * shape[2]:
         raise node.error(f"{node.bottom(2)} has shape {list(shape)}; priors are (1, 2, 4 times their number).")
     number, items = shape[2] // 4, answers[0].shape[:1] or (1,)
-    for i, found, each, what in answers:
-        if found[:1] != items or prod(found[1:]) != number * each:
+    for i, answer_shape, each, what in answers:
+        if answer_shape[:1] != items or prod(answer_shape[1:]) != number * each:
             raise node.error(
-                f"{node.bottom(i)} has shape {list(found)}; {number} priors of {classes} classes need "
+                f"{node.bottom(i)} has shape {list(answer_shape)}; {number} priors of {classes} classes need "
                 f"[{items[0]}, {number * each}] {what}."
             )
     return number

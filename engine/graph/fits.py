@@ -73,24 +73,24 @@ def groups(node: Node, channels: int, num_output: int, group: int) -> int:
     return group
 
 
-def filler(node: Node, asked: pb.FillerParameter, shape: Shape) -> None:
+def filler(node: Node, config: pb.FillerParameter, shape: Shape) -> None:
     """The filler exists, and fits a parameter of this shape."""
-    if said := wrong_filler(asked, shape):
-        raise node.error(said)
+    if complaint := wrong_filler(config, shape):
+        raise node.error(complaint)
 
 
-def wrong_filler(asked: pb.FillerParameter, shape: Shape) -> str | None:
+def wrong_filler(config: pb.FillerParameter, shape: Shape) -> str | None:
     """What is wrong with a filler for a parameter of this shape; None if nothing is."""
-    if asked.type not in FILLERS:
-        meant = suggest.did_you_mean(asked.type, FILLERS)
-        return f'unknown filler type "{asked.type}"; there are {", ".join(FILLERS)}.{meant}'
-    if asked.sparse != -1 and asked.type != "gaussian":
-        return f'sparse is for the gaussian filler, not for "{asked.type}".'
-    if asked.type == "bilinear" and (len(shape) != 4 or shape[2] != shape[3]):
+    if config.type not in FILLERS:
+        meant = suggest.did_you_mean(config.type, FILLERS)
+        return f'unknown filler type "{config.type}"; there are {", ".join(FILLERS)}.{meant}'
+    if config.sparse != -1 and config.type != "gaussian":
+        return f'sparse is for the gaussian filler, not for "{config.type}".'
+    if config.type == "bilinear" and (len(shape) != 4 or shape[2] != shape[3]):
         return f"the bilinear filler is for square 4-dimensional weights, not for shape {list(shape)}."
-    if asked.type == "diagonal" and len(shape) > 4:
+    if config.type == "diagonal" and len(shape) > 4:
         return f"the diagonal filler is for weights of up to 4 axes, not for shape {list(shape)}."
-    if asked.type == "bilinear_3D" and (len(shape) != 5 or len(set(shape[2:])) != 1):
+    if config.type == "bilinear_3D" and (len(shape) != 5 or len(set(shape[2:])) != 1):
         return f"the bilinear_3D filler is for cubic 5-dimensional weights, not for shape {list(shape)}."
     return None
 
@@ -178,15 +178,16 @@ def param_blocks(node: Node, params: int) -> None:
         raise node.error(f"it has {params} parameters and {len(node.config.param)} param blocks.")
 
 
-def shared(node: Node, i: int, name: str, shape: Shape, owner: str, there: Shape) -> None:
+def shared(node: Node, i: int, name: str, shape: Shape, owner: str, owner_shape: Shape) -> None:
     """The i-th parameter, called `name`, has the same shape here and in the layer `owner`; with share_mode: PERMISSIVE
     the same number of values is enough."""
     spec = node.config.param[i]
     permissive = spec.share_mode == pb.ParamSpec.PERMISSIVE
-    if (prod(there) != prod(shape)) if permissive else (there != shape):
+    if (prod(owner_shape) != prod(shape)) if permissive else (owner_shape != shape):
         raise node.error(
             f'its {name} of shape {list(shape)} shares "{spec.name}" with layer "{owner}", where it has shape '
-            f"{list(there)}" + ("; even with share_mode: PERMISSIVE the counts must be equal." if permissive else ".")
+            f"{list(owner_shape)}"
+            + ("; even with share_mode: PERMISSIVE the counts must be equal." if permissive else ".")
         )
 
 
@@ -204,15 +205,15 @@ def cut(node: Node, x: Shape) -> tuple[int, list[int], list[Shape]]:
     parts."""
     p, parts = node.config.slice_param, len(node.config.top)
     axis = _axis(node, p, "slice_dim", x)
-    size, found = x[axis], f"{node.bottom(0)} of shape {list(x)} along axis {axis}"
+    size, bottom = x[axis], f"{node.bottom(0)} of shape {list(x)} along axis {axis}"
     if not p.slice_point and size % parts:
-        raise node.error(f"{size} values of {found} do not make {parts} equal tops; give slice_points.")
+        raise node.error(f"{size} values of {bottom} do not make {parts} equal tops; give slice_points.")
     if p.slice_point and len(p.slice_point) != parts - 1:
         raise node.error(f"{len(p.slice_point)} slice_point for {parts} tops; {parts - 1} are needed.")
     points = list(p.slice_point) or [size // parts * i for i in range(1, parts)]
     ends = [0, *points, size]
     if p.slice_point and any(b <= a for a, b in pairwise(ends)):
-        raise node.error(f"slice_point {list(p.slice_point)} must rise and stay between 0 and {size}, for {found}.")
+        raise node.error(f"slice_point {list(p.slice_point)} must rise and stay between 0 and {size}, for {bottom}.")
     return axis, points, [(*x[:axis], b - a, *x[axis + 1 :]) for a, b in pairwise(ends)]
 
 

@@ -8,19 +8,19 @@ from engine.graph.graph import Graph
 from engine.proto import layer_names
 
 
-def check(graph: Graph, there: Collection[str] | None = None) -> None:
+def check(graph: Graph, types: Collection[str] | None = None) -> None:
     """Raises LayerError for layers that the engine lacks: one line for each type, and for each field of a fork, at its
     first use. Also raises it for a setting that is NaN.
 
-    there: the available types, if not those of `layer_names.known`.
+    types: the available types, if not those of `layer_names.known`.
     """
     for node in graph.nodes:
         fits.numbers(node)
-    there = layer_names.known() if there is None else there
-    said: dict[str, str] = {}
+    types = layer_names.known() if types is None else types
+    messages: dict[str, str] = {}
     for node in graph.nodes:
-        for name, words in layer_names.lacking(node.config, there):
-            if name not in said:
-                said[name] = str(node.error(words))
-    if said:
-        raise LayerError("\n".join(said.values()))
+        for name, words in layer_names.lacking(node.config, types):
+            if name not in messages:
+                messages[name] = str(node.error(words))
+    if messages:
+        raise LayerError("\n".join(messages.values()))

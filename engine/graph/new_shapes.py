@@ -81,12 +81,12 @@ def squeezed(node: Node, x: Shape) -> Shape:
 
     Raises LayerError if a named axis is longer.
     """
-    given = [node.canonical_axis(axis, x) for axis in node.config.squeeze_param.axis]
-    for axis in given:
+    named = [node.canonical_axis(axis, x) for axis in node.config.squeeze_param.axis]
+    for axis in named:
         if x[axis] != 1:
             raise node.error(f"axis {axis} of {node.bottom(0)} of shape {list(x)} is not of length 1.")
-    left = given or [axis for axis, d in enumerate(x) if d == 1]
-    return tuple(d for axis, d in enumerate(x) if axis not in left)
+    removed = named or [axis for axis, d in enumerate(x) if d == 1]
+    return tuple(d for axis, d in enumerate(x) if axis not in removed)
 
 
 def tiled(node: Node, x: Shape) -> tuple[int, Shape]:

@@ -22,16 +22,16 @@ class Classes(NamedTuple):
 def classes(node: Node, x: Shape, labels: Shape, axis: int) -> Classes:
     """The layout of the classes in x. Raises LayerError if there are none, or not one label per prediction."""
     a = node.canonical_axis(axis, x)
-    made = Classes(a, prod(x[:a]), x[a], prod(x[a + 1 :]))
-    if not made.number:
+    layout = Classes(a, prod(x[:a]), x[a], prod(x[a + 1 :]))
+    if not layout.number:
         raise node.error(f"{node.bottom(0)} of shape {list(x)} has no classes along axis {a}; 1 or more are needed.")
-    if prod(labels) != made.outer * made.inner:
+    if prod(labels) != layout.outer * layout.inner:
         raise node.error(
             f"{node.bottom(1)} of shape {list(labels)} has {prod(labels)} labels and {node.bottom(0)} of shape "
-            f"{list(x)} has {made.outer * made.inner} predictions of {made.number} classes along axis {a}; the numbers "
-            "must be equal."
+            f"{list(x)} has {layout.outer * layout.inner} predictions of {layout.number} classes along axis {a}; the "
+            "numbers must be equal."
         )
-    return made
+    return layout
 
 
 def focus(node: Node) -> float:
@@ -42,11 +42,11 @@ def focus(node: Node) -> float:
     return gamma
 
 
-def top_k(node: Node, asked: int, of: int) -> int:
-    """`asked`, how many of a prediction's `of` classes count. Raises LayerError unless it is 1 to `of`."""
-    if not 1 <= asked <= of:
-        raise node.error(f"top_k {asked} is not 1 to {of}, the number of classes of {node.bottom(0)}.")
-    return asked
+def top_k(node: Node, k: int, of: int) -> int:
+    """`k`, how many of a prediction's `of` classes count. Raises LayerError unless it is 1 to `of`."""
+    if not 1 <= k <= of:
+        raise node.error(f"top_k {k} is not 1 to {of}, the number of classes of {node.bottom(0)}.")
+    return k
 
 
 def same_items(node: Node, bottoms: Sequence[Shape]) -> None:

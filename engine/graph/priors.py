@@ -75,21 +75,21 @@ def _by_ratio(node: Node) -> Iterator[Size]:
 def _ratios(node: Node) -> list[float]:
     """The aspect ratios other than 1."""
     p = node.config.prior_box_param
-    found = [1.0]
+    ratios = [1.0]
     for ratio in p.aspect_ratio:
         if ratio <= 0:
             raise node.error(f"aspect_ratio is {ratio:g}; it must be more than 0.")
-        if all(abs(ratio - known) >= _SAME for known in found):
-            found += [ratio, *array("f", [1 / ratio])] if p.flip else [ratio]  # float32, as in SSD
-    return [ratio for ratio in found if abs(ratio - 1) >= _SAME]
+        if all(abs(ratio - known) >= _SAME for known in ratios):
+            ratios += [ratio, *array("f", [1 / ratio])] if p.flip else [ratio]  # float32, as in SSD
+    return [ratio for ratio in ratios if abs(ratio - 1) >= _SAME]
 
 
 def variances(node: Node) -> list[float]:
     """The variances: one for all four numbers of a box, or one for each."""
-    given = list(node.config.prior_box_param.variance)
-    if len(given) not in (0, 1, 4) or any(v <= 0 for v in given):
-        raise node.error(f"variance is {[float(f'{v:g}') for v in given]}; give one or four numbers above 0, or none.")
-    return given or [0.1]
+    values = list(node.config.prior_box_param.variance)
+    if len(values) not in (0, 1, 4) or any(v <= 0 for v in values):
+        raise node.error(f"variance is {[float(f'{v:g}') for v in values]}; give one or four numbers above 0, or none.")
+    return values or [0.1]
 
 
 def picture_size(node: Node, picture: Shape = ()) -> tuple[int, int]:

@@ -32,8 +32,8 @@ def mean_field(node: Node, scores: Shape, start: Shape, picture: Shape) -> Shape
     deviations = {name: getattr(p, name) for name in ("theta_alpha", "theta_beta", "theta_gamma")}
     for name, value in deviations.items():
         if not p.HasField(name) or not 0 < value < inf:
-            given = f"is {value:g}" if p.HasField(name) else "is not given"
-            raise node.error(f"{name} {given}; it must be above 0: the deviation of a Gaussian.")
+            state = f"is {value:g}" if p.HasField(name) else "is not given"
+            raise node.error(f"{name} {state}; it must be above 0: the deviation of a Gaussian.")
     if not 2 <= p.num_iterations <= MOST:
         raise node.error(f"num_iterations is {p.num_iterations}; it must be 2 to {MOST}.")
     return scores

@@ -66,10 +66,10 @@ def _check_hidden(node: Node, rest: int, exposed: int) -> None:
 
 def params(node: Node, bottoms: Sequence[Shape]) -> list[tuple[str, Shape]]:
     """The name and shape of each parameter. Raises LayerError as `unrolled` does, and for a wrong filler."""
-    made = unrolled(node, bottoms)
-    d, gates = made.outputs, KINDS[node.config.type].gates * made.outputs
+    unrolling = unrolled(node, bottoms)
+    d, gates = unrolling.outputs, KINDS[node.config.type].gates * unrolling.outputs
     declared = [("input weight", (gates, prod(bottoms[0][2:]))), ("bias", (gates,))]
-    declared += [("static weight", (gates, prod(bottoms[2][1:])))] if made.static else []
+    declared += [("static weight", (gates, prod(bottoms[2][1:])))] if unrolling.static else []
     declared += [("hidden weight", (gates, d))]
     declared += [("output weight", (d, d)), ("output bias", (d,))] if node.config.type == "RNN" else []
     for name, shape in declared:

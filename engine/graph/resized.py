@@ -52,8 +52,8 @@ def rescaled(node: Node, x: Shape) -> Shape:
     by_factor = p.is_pyramid_test
     names = ("out_height_scale", "out_width_scale") if by_factor else ("height", "width")
     if not all(p.HasField(name) for name in names):
-        given = "true" if by_factor else "false"
-        raise node.error(f"resize_param needs {names[0]} and {names[1]}, since is_pyramid_test is {given}.")
+        setting = "true" if by_factor else "false"
+        raise node.error(f"resize_param needs {names[0]} and {names[1]}, since is_pyramid_test is {setting}.")
     if p.HasField("type") and p.type != p.BILINEAR:
         raise node.error("its type is NEAREST; BILINEAR is supported.")
     sizes = p.height, p.width
@@ -67,17 +67,17 @@ def rescaled(node: Node, x: Shape) -> Shape:
     return (*x[:2], *sizes)
 
 
-def _interpolated(node: Node, size: int, given: int) -> int:
-    """How many rows or columns `size` of them are resized to; `given`: the layer's height or width."""
+def _interpolated(node: Node, size: int, target: int) -> int:
+    """How many rows or columns `size` of them are resized to; `target`: the layer's height or width."""
     p = node.config.interp_param
     shrinks, zooms = p.HasField("shrink_factor"), p.HasField("zoom_factor")
     sized = p.HasField("height") and p.HasField("width")
     if min(p.shrink_factor, p.zoom_factor) < 1:
         raise node.error(f"shrink_factor {p.shrink_factor} and zoom_factor {p.zoom_factor} must be 1 or more.")
     if sized and not shrinks ^ zooms:
-        if given < 1:
+        if target < 1:
             raise node.error(f"height {p.height} and width {p.width} must be 1 or more.")
-        return given
+        return target
     if not (shrinks or zooms):
         raise node.error("interp_param needs height and width, or zoom_factor, or shrink_factor.")
     size = (size - 1) // p.shrink_factor + 1

@@ -33,7 +33,7 @@ def insert(
         for j, weight in enumerate(layer.loss_weight[: len(layer.top)]):
             weights[i, j] = weight
             readers[i, j] += weight != 0
-    taken: Counter[tuple[int, int]] = Counter(top for top, weight in weights.items() if weight)
+    copies: Counter[tuple[int, int]] = Counter(top for top, weight in weights.items() if weight)
     out: list[pb.LayerParameter] = []
     origins: list[Origin] = []
     for i, (layer, origin) in enumerate(layers):
@@ -41,8 +41,8 @@ def insert(
             top = source[i, j]
             if readers[top] > 1:
                 maker = layers[top[0]][0]
-                layer.bottom[j] = f"{_split_name(maker, top[1])}_{taken[top]}"
-                taken[top] += 1
+                layer.bottom[j] = f"{_split_name(maker, top[1])}_{copies[top]}"
+                copies[top] += 1
         out.append(layer)
         origins.append(origin)
         for j in range(len(layer.top)):

@@ -35,24 +35,24 @@ def _option(
     least: int = 1,
 ) -> Shape:
     """One value per spatial axis, from the repeated `field` or from `pair`_h and `pair`_w."""
-    given = tuple(getattr(p, field))
+    values = tuple(getattr(p, field))
     hw = (f"{pair}_h", f"{pair}_w")
     if pair and any(p.HasField(name) for name in hw):
-        if given:
+        if values:
             raise node.error(f"{field} and {hw[0]}, {hw[1]} are both given; keep one or the other.")
         if axes != 2:
             raise node.error(f"{hw[0]} and {hw[1]} are for 2 spatial axes, here are {axes}; give {field} per axis.")
-        given = tuple(getattr(p, name) for name in hw)
-    elif not given and default is not None:
-        given = (default,)
-    elif not given and axes:
+        values = tuple(getattr(p, name) for name in hw)
+    elif not values and default is not None:
+        values = (default,)
+    elif not values and axes:
         block = "pooling_nd_param" if isinstance(p, pb.PoolingNDParameter) else "convolution_param"
         raise node.error(f"{block} needs {field}, or {hw[0]} and {hw[1]}.")
-    if len(given) not in (1, axes):
-        raise node.error(f"{len(given)} values of {field} for {axes} spatial axes; give one for all, or one per axis.")
-    if any(v < least for v in given):
-        raise node.error(f"{field} is {by(given)}; it must be {least} or more along every axis.")
-    return given if len(given) == axes else given[:1] * axes
+    if len(values) not in (1, axes):
+        raise node.error(f"{len(values)} values of {field} for {axes} spatial axes; give one for all, or one per axis.")
+    if any(v < least for v in values):
+        raise node.error(f"{field} is {by(values)}; it must be {least} or more along every axis.")
+    return values if len(values) == axes else values[:1] * axes
 
 
 def fitting_outputs(node: Node, window: Window, spatial: Shape) -> Shape:
@@ -67,7 +67,7 @@ def fitting_outputs(node: Node, window: Window, spatial: Shape) -> Shape:
             f"{node.bottom(0)} of {by(spatial)} with pad {same(window.pad)}.\n"
             f"Give it pad: {enough}, or a smaller kernel_size."
         )
-    return window.outputs(tuple(n + more for n, more in zip(spatial, missing, strict=True)))
+    return window.outputs(tuple(n + gap for n, gap in zip(spatial, missing, strict=True)))
 
 
 def lacking(window: Window, spatial: Shape) -> Shape:
@@ -150,12 +150,12 @@ def pool_outputs(
     size: Shape, kernel: Shape, stride: Shape, pad: Shape, rounding: int = CEIL, ends: Shape | None = None
 ) -> Shape:
     """The number of windows along each axis, by Caffe's rule. ends: the padding after the last, if not `pad`."""
-    made = []
+    shape = []
     for n, k, s, p, end in zip(size, kernel, stride, pad, ends or pad, strict=True):
         room = n + p + end - k
         outputs = (-(-room // s) if rounding == CEIL else room // s) + 1
-        made.append(outputs - 1 if any((*pad, *(ends or ()))) and (outputs - 1) * s >= n + p else outputs)
-    return tuple(made)
+        shape.append(outputs - 1 if any((*pad, *(ends or ()))) and (outputs - 1) * s >= n + p else outputs)
+    return tuple(shape)
 
 
 _SIDES = ("pad_t", "pad_b", "pad_l", "pad_r")
@@ -177,25 +177,25 @@ def padded(node: Node, p: pb.ConvolutionParameter | pb.DeformableConvolutionPara
 def sides(node: Node, p: pb.ConvolutionParameter | pb.DeformableConvolutionParameter, axes: int) -> Sequence[Pair]:
     """The padding before and after each of so many axes, from pad_t and the like. Raises LayerError if these are given
     for anything but rows and columns."""
-    given = edges(node, p) if isinstance(p, pb.ConvolutionParameter) else ()
-    if not any(map(any, given)):
+    pairs = edges(node, p) if isinstance(p, pb.ConvolutionParameter) else ()
+    if not any(map(any, pairs)):
         return [(0, 0)] * axes
     if axes != 2:
         raise node.error("pad_l, pad_r, pad_t and pad_b are for convolutions over rows and columns; give pad.")
-    return given
+    return pairs
 
 
 def deconvolved(node: Node, p: pb.ConvolutionParameter, window: Window, spatial: Shape) -> Shape:
     """The spatial shape of a deconvolution's outputs. Raises LayerError if its padding leaves none."""
     pads = sides(node, p, len(spatial))
-    made = tuple(n - sum(pair) for n, pair in zip(window.inputs(spatial), pads, strict=True))
-    if any(n < 1 for n in made):
+    shape = tuple(n - sum(pair) for n, pair in zip(window.inputs(spatial), pads, strict=True))
+    if any(n < 1 for n in shape):
         pad = f"pad {same(window.pad)}" if not any(map(any, pads)) else "pad_t and the like"
         raise node.error(
-            f"{pad} leaves nothing of {node.bottom(0)} of {by(spatial)}: its top would be {by(made)}. Give it less "
+            f"{pad} leaves nothing of {node.bottom(0)} of {by(spatial)}: its top would be {by(shape)}. Give it less "
             "pad, or a larger kernel_size or stride."
         )
-    return made
+    return shape
 
 
 def _pool_pads(node: Node, axes: int) -> tuple[Shape, Shape]:
@@ -212,14 +212,16 @@ def _pool_pads(node: Node, axes: int) -> tuple[Shape, Shape]:
 
 def _pool_kernel(node: Node, x: Shape) -> Shape:
     p = pooling(node)
-    told = {field.name for field, _ in p.ListFields()}
-    given = [name for name in ("kernel_size", "kernel_h", "kernel_w") if name in told]
+    field_names = {field.name for field, _ in p.ListFields()}
+    kernel_fields = [name for name in ("kernel_size", "kernel_h", "kernel_w") if name in field_names]
     if p.global_pooling:
-        if given:
-            raise node.error(f"global_pooling takes the whole plane: leave {given[0]} out.")
+        if kernel_fields:
+            raise node.error(f"global_pooling takes the whole plane: leave {kernel_fields[0]} out.")
         return x[2:]
-    if given not in (["kernel_size"], ["kernel_h", "kernel_w"]):
-        raise node.error(f"it has {', '.join(given) or 'no kernel_size'}; give kernel_size, or kernel_h and kernel_w.")
+    if kernel_fields not in (["kernel_size"], ["kernel_h", "kernel_w"]):
+        raise node.error(
+            f"it has {', '.join(kernel_fields) or 'no kernel_size'}; give kernel_size, or kernel_h and kernel_w."
+        )
     return _each(node, len(x) - 2, "kernel_size", "kernel", 0)
 
 
@@ -229,12 +231,14 @@ def _each(node: Node, axes: int, field: str, pair: str, default: int) -> Shape:
     p = pooling(node)
     if isinstance(p, pb.PoolingNDParameter):
         return _option(node, p, axes, field, pair, default=default, least=0)
-    given = [name for name in (f"{pair}_h", f"{pair}_w") if p.HasField(name)]
-    if given and (len(given) == 1 or p.HasField(field)):
-        raise node.error(f"{given[0]} stands alone or with {field}; give {field}, or {pair}_h and {pair}_w.")
-    if given and axes != 2:
-        raise node.error(f"{given[0]} and {given[1]} are for 2 spatial axes, here are {axes}; give {field}.")
-    return tuple(getattr(p, name) for name in given) or (getattr(p, field),) * axes
+    pair_fields = [name for name in (f"{pair}_h", f"{pair}_w") if p.HasField(name)]
+    if pair_fields and (len(pair_fields) == 1 or p.HasField(field)):
+        raise node.error(f"{pair_fields[0]} stands alone or with {field}; give {field}, or {pair}_h and {pair}_w.")
+    if pair_fields and axes != 2:
+        raise node.error(
+            f"{pair_fields[0]} and {pair_fields[1]} are for 2 spatial axes, here are {axes}; give {field}."
+        )
+    return tuple(getattr(p, name) for name in pair_fields) or (getattr(p, field),) * axes
 
 
 def by(sizes: Sequence[int]) -> str:
