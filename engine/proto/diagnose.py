@@ -76,7 +76,7 @@ class _Walk:
     def fields(self) -> None:
         """Walks the fields of the innermost open block, up to and including what closes it."""
         opener = self.open[-1].opener
-        given: set[str] = set()
+        seen: set[str] = set()
         while (token := self.peek()) is not None:
             if opener and token.text in ("}", ">"):
                 if token.text != tokens.OPENERS[opener.text]:
@@ -85,38 +85,38 @@ class _Walk:
                     )
                 self.at += 1
                 return
-            self.field(given)
+            self.field(seen)
             if not self.take(","):
                 self.take(";")
         if opener:
             raise self.unclosed()
 
-    def field(self, given: set[str]) -> None:
-        here = self.open[-1]
+    def field(self, seen: set[str]) -> None:
+        block = self.open[-1]
         name = self.tokens[self.at]
         self.at += 1
         if name.kind != "word":
             raise Problem(name.line, wording.stray(name))
-        field = here.holds.fields_by_name.get(name.text)
-        again = field is not None and not field.is_repeated and field.name in given
+        field = block.holds.fields_by_name.get(name.text)
+        again = field is not None and not field.is_repeated and field.name in seen
         if (again or (field is None and any(name.text in outer.holds.fields_by_name for outer in self.open))) and (
-            here.opener and self.closers_missing
+            block.opener and self.closers_missing
         ):
             raise self.unclosed()
         if field is None:
-            place = here.holds.full_name, name.text
+            place = block.holds.full_name, name.text
             known = self.unknown.get(place)  # finding words takes milliseconds, and every layer may have it
-            problem = known or Problem(name.line, wording.unknown_field(name.text, here.holds, here.name))
-            if len(self.open) == 1 and fork_fields.owner(here.holds.name, name.text) is None:
+            problem = known or Problem(name.line, wording.unknown_field(name.text, block.holds, block.name))
+            if len(self.open) == 1 and fork_fields.owner(block.holds.name, name.text) is None:
                 raise problem  # probably the wrong file: every field of it would be reported
             self.keep(problem, place)
             self.skip(problem)
             self.skipped.append((name, self.tokens[self.at - 1]))
             return
         if again:
-            where = f" in this {here.name} block" if here.name else ""
+            where = f" in this {block.name} block" if block.name else ""
             raise Problem(name.line, f'"{field.name}" is given a second time{where}, and takes one value.')
-        given.add(field.name)
+        seen.add(field.name)
         if field.message_type is None:
             self.scalars(name, field)
         else:
@@ -135,8 +135,8 @@ class _Walk:
         while (token := self.peek()) is not None:
             self.at += 1
             deep += (token.text in tokens.OPENERS or token.text == "[") - (token.text in ("}", ">", "]"))
-            more = self.peek()
-            if not deep and not (token.kind == "string" and more is not None and more.kind == "string"):
+            following = self.peek()
+            if not deep and not (token.kind == "string" and following is not None and following.kind == "string"):
                 return
         raise problem
 
@@ -159,8 +159,8 @@ class _Walk:
 
     def scalars(self, name: Token, field: FieldDescriptor) -> None:
         if not self.take(":"):
-            found = self.peek()
-            instead = f', and "{found.text}" was found' if found else ""
+            token = self.peek()
+            instead = f', and "{token.text}" was found' if token else ""
             example = wording.example(field)
             raise Problem(name.line, f'"{name.text}" needs a colon and a value, {name.text}: {example}{instead}.')
         if not (field.is_repeated and self.take("[")):
@@ -185,16 +185,16 @@ class _Walk:
                 raise problem
             self.keep(problem, (field.full_name, value.text))
             self.skipped.append((name, value))
-        while value.kind == "string" and (more := self.peek()) is not None and more.kind == "string":
+        while value.kind == "string" and (following := self.peek()) is not None and following.kind == "string":
             self.at += 1
 
     def rest(self) -> str:
         """The text without what was skipped, on the same lines."""
-        kept, done = [], 0
+        parts, end = [], 0
         for first, last in self.skipped:
-            kept += [self.text[done : first.start], "\n" * (last.line - first.line)]
-            done = last.end
-        return "".join([*kept, self.text[done:]])
+            parts += [self.text[end : first.start], "\n" * (last.line - first.line)]
+            end = last.end
+        return "".join([*parts, self.text[end:]])
 
     def comma(self, name: Token) -> None:
         if not self.take(","):

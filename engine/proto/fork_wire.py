@@ -108,13 +108,13 @@ def readable(data: bytes) -> bytes:
         if layer is None:
             parts.append(data[field.start : field.end])
             continue
-        whole = getattr(pb, layer.name)
-        kept = [
+        message_class = getattr(pb, layer.name)
+        legible = [
             data[inner.start : inner.end]
             for inner in fields(data, field.value, field.end)
-            if not _is_block(layer, inner) or _is_read(whole, data[inner.start : inner.end])
+            if not _is_block(layer, inner) or _is_read(message_class, data[inner.start : inner.end])
         ]
-        value = b"".join(kept)
+        value = b"".join(legible)
         parts += delimited(field.number, value)
     return b"".join(parts)
 
@@ -156,11 +156,11 @@ def _numbered(data: bytes, fork: str) -> bytes:
 
 
 def _with_forks_numbers(
-    data: memoryview, whole: Field, descriptor: Descriptor, numbers: dict[str, dict[str, int]]
+    data: memoryview, message: Field, descriptor: Descriptor, numbers: dict[str, dict[str, int]]
 ) -> bytes:
     """The value of a field that holds a message `descriptor`, with caffe.proto's numbers replaced by a fork's."""
     parts: list[bytes | memoryview] = []
-    for field in fields(data, whole.value, whole.end):
+    for field in fields(data, message.value, message.end):
         ours = descriptor.fields_by_number.get(field.number)
         number = _numbers_of(numbers, descriptor.name).get(ours.name, field.number) if ours else field.number
         if ours is not None and field.wire == 2 and _holds_forks(ours.message_type, numbers):
@@ -212,8 +212,8 @@ def _claims_inside(number: int, inside: tuple[int, ...]) -> list[str]:
 
 def _kind(data: bytes | memoryview, layer: Iterable[Field]) -> str:
     """The type of a layer."""
-    found = (bytes(data[f.value : f.end]).decode(errors="replace") for f in layer if f.number == _TYPE and f.wire == 2)
-    return next(found, "")
+    types = (bytes(data[f.value : f.end]).decode(errors="replace") for f in layer if f.number == _TYPE and f.wire == 2)
+    return next(types, "")
 
 
 def _plain(name: str) -> str:
@@ -226,7 +226,7 @@ def _numbers_of(messages: dict[str, dict[str, int]], name: str = "LayerParameter
 
 
 def _with_our_numbers(
-    data: memoryview, whole: Field, descriptor: Descriptor, numbers: dict[str, dict[str, int]]
+    data: memoryview, message: Field, descriptor: Descriptor, numbers: dict[str, dict[str, int]]
 ) -> bytes:
     """The value of a field that holds a message `descriptor`, with a fork's numbers replaced by caffe.proto's."""
     theirs = {
@@ -234,21 +234,21 @@ def _with_our_numbers(
         for name, number in _numbers_of(numbers, descriptor.name).items()
         if name in descriptor.fields_by_name
     }
-    kind = _kind(data, fields(data, whole.value, whole.end)) if descriptor.name == "LayerParameter" else ""
+    kind = _kind(data, fields(data, message.value, message.end)) if descriptor.name == "LayerParameter" else ""
     parts: list[bytes | memoryview] = []
-    for field in fields(data, whole.value, whole.end):
-        meant = theirs.get(field.number)
+    for field in fields(data, message.value, message.end):
+        target = theirs.get(field.number)
         ours = descriptor.fields_by_number.get(field.number)
-        if meant is not None and ours is not None and _plain(ours.name) == _plain(kind):
-            meant = None  # Caffe's own block that is named after the layer
-        meant = meant or ours
-        if meant is None or (meant.number == field.number and not _holds_forks(meant.message_type, numbers)):
+        if target is not None and ours is not None and _plain(ours.name) == _plain(kind):
+            target = None  # Caffe's own block that is named after the layer
+        target = target or ours
+        if target is None or (target.number == field.number and not _holds_forks(target.message_type, numbers)):
             parts.append(data[field.start : field.end])
-        elif field.wire == 2 and meant.message_type is not None:
-            value = _with_our_numbers(data, field, meant.message_type, numbers)
-            parts += delimited(meant.number, value)
+        elif field.wire == 2 and target.message_type is not None:
+            value = _with_our_numbers(data, field, target.message_type, numbers)
+            parts += delimited(target.number, value)
         else:
-            parts += _with_number(data, field, meant.number)
+            parts += _with_number(data, field, target.number)
     return b"".join(parts)
 
 
@@ -266,22 +266,22 @@ def _holds_forks(descriptor: Descriptor | None, numbers: dict[str, dict[str, int
 @cache
 def _reaching(names: frozenset[str]) -> frozenset[str]:
     """The messages that are among `names`, or contain one that is."""
-    found = set(names) | ({"V1LayerParameter"} if "LayerParameter" in names else set())
+    reaching = set(names) | ({"V1LayerParameter"} if "LayerParameter" in names else set())
     while True:
-        more = {
+        containers = {
             message.name
             for message in pb.DESCRIPTOR.message_types_by_name.values()
-            if any(field.message_type is not None and field.message_type.name in found for field in message.fields)
+            if any(field.message_type is not None and field.message_type.name in reaching for field in message.fields)
         }
-        if more <= found:
-            return frozenset(found)
-        found |= more
+        if containers <= reaching:
+            return frozenset(reaching)
+        reaching |= containers
 
 
 def _is_block(layer: Descriptor, field: Field) -> bool:
     """Whether a layer's field is a block of settings. Arrays are the same in all forks, and so are never left out."""
-    known = layer.fields_by_number.get(field.number)
-    return field.wire == 2 and known is not None and known.message_type not in (None, pb.BlobProto.DESCRIPTOR)
+    descriptor = layer.fields_by_number.get(field.number)
+    return field.wire == 2 and descriptor is not None and descriptor.message_type not in (None, pb.BlobProto.DESCRIPTOR)
 
 
 def _is_read(message: Callable[[], Message], data: bytes) -> bool:

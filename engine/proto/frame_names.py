@@ -23,5 +23,5 @@ def names(p: pb.VideoDataParameter, frame: int) -> list[str]:
             raise ValueError(pattern)
         return [pattern % ((axis, frame) if of_flow else frame) for axis in ("xy" if of_flow else "x")]
     except (TypeError, ValueError, OverflowError) as e:
-        wanted = "a %c, for x and y, and a %d, as in flow_%c_%04d.jpg" if of_flow else "a %d, as in image_%04d.jpg"
-        raise PrototxtError(f'name_pattern "{pattern}" is wrong; it needs {wanted}.') from e
+        directives = "a %c, for x and y, and a %d, as in flow_%c_%04d.jpg" if of_flow else "a %d, as in image_%04d.jpg"
+        raise PrototxtError(f'name_pattern "{pattern}" is wrong; it needs {directives}.') from e

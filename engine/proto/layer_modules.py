@@ -53,20 +53,20 @@ class LayerModule:
 def modules() -> tuple[LayerModule, ...]:
     """The modules. If two have the same name, the one of HPCBREW_LAYERS counts. Raises PrototxtError if one cannot be
     read."""
-    given = [name.strip() for name in os.environ.get(Variable.LAYERS, "").split(",")]
-    named = [_named(name, str(Path.cwd())) for name in given if name]
+    names = [name.strip() for name in os.environ.get(Variable.LAYERS, "").split(",")]
+    named = [_named(name, str(Path.cwd())) for name in names if name]
     return tuple({module.name: module for module in (*_installed(), *named)}.values())
 
 
 def types() -> dict[str, LayerModule]:
     """The layer types of the modules. Raises LayerError for a type that two modules have."""
-    found: dict[str, LayerModule] = {}
+    by_type: dict[str, LayerModule] = {}
     for module in modules():
         for kind in module.types:
-            other = found.setdefault(kind, module)
+            other = by_type.setdefault(kind, module)
             if other is not module:
                 raise LayerError(f'{module.path}: {other.path} has a layer "{kind}" too: rename one of them.')
-    return found
+    return by_type
 
 
 def use(given: str) -> None:
@@ -118,18 +118,18 @@ def _named(name: str, folder: str) -> LayerModule:
         if not module.isidentifier() or module in _TAKEN:
             raise PrototxtError(f"{path}: a module cannot have this name: rename the file.")
         return _read(module, path, root)
-    found = _located(name, [folder, *sys.path])
-    if found is None:
+    location = _located(name, [folder, *sys.path])
+    if location is None:
         raise PrototxtError(
             f'{Variable.LAYERS}: there is no module "{name}" in {folder} or on PYTHONPATH. To name a file, write '
             f"{name}.py."
         )
-    return _read(name, *found)
+    return _read(name, *location)
 
 
 @cache
 def _installed() -> tuple[LayerModule, ...]:
-    found = []
+    layer_modules = []
     for point in entry_points(group=GROUP):
         package = point.dist.name if point.dist else point.name
         place = _located(point.module, sys.path)
@@ -137,8 +137,8 @@ def _installed() -> tuple[LayerModule, ...]:
             raise PrototxtError(
                 f'the package {package} names the module "{point.module}" for its layers, which does not exist.'
             )
-        found.append(_read(point.module, *place, installed=True))
-    return tuple(found)
+        layer_modules.append(_read(point.module, *place, installed=True))
+    return tuple(layer_modules)
 
 
 def _located(name: str, places: Sequence[str]) -> tuple[Path, Path] | None:

@@ -301,12 +301,12 @@ def known() -> frozenset[str]:
     return TYPES | outside.keys()
 
 
-def lacking(config: pb.LayerParameter, there: Collection[str] | None = None) -> Iterator[tuple[str, str]]:
+def lacking(config: pb.LayerParameter, types: Collection[str] | None = None) -> Iterator[tuple[str, str]]:
     """What a layer asks for that is not supported, its type or fields of forks: the name of each, and a message.
 
-    there: the available types, if not `known`.
+    types: the available types, if not `known`.
     """
-    if config.type not in (known() if there is None else there):
+    if config.type not in (known() if types is None else types):
         yield config.type, unknown(config.type)
     for name in not_obeyed(config):
         yield name, f"{name} is a field of a fork of Caffe, and is not supported here."
@@ -330,12 +330,12 @@ def unknown(kind: str) -> str:
     if kind in forks.TYPES:
         instead = f" {STAND_INS[kind]}" if kind in STAND_INS else ""
         return f'layer type "{kind}" is not one of Caffe\'s: it belongs to {forks.TYPES[kind]}.{instead}'
-    there = known()
+    types = known()
     beginning = sorted((own for own in BVLC if len(kind) > 2 and own.lower().startswith(kind.lower())), key=len)
-    near = [*beginning[:1], *suggest.closest(kind, there, 3, cutoff=0.65, ignore_case=True)]
+    near = [*beginning[:1], *suggest.closest(kind, types, 3, cutoff=0.65, ignore_case=True)]
     near = list(dict.fromkeys(near))[:3]
     meant = near and not _is_variant(kind, near[0])
-    advice = f"Did you mean {' or '.join(near)}?" if meant else f"There are: {', '.join(sorted(there))}."
+    advice = f"Did you mean {' or '.join(near)}?" if meant else f"There are: {', '.join(sorted(types))}."
     return f'unknown layer type "{kind}". {advice}'
 
 

@@ -15,21 +15,21 @@ from engine.proto import raw_bytes, tokens
 def respelt(text: str) -> str:
     """`text` with such spellings replaced by what the Python parser accepts, on the same lines."""
     out: list[str] = []
-    done = 0
-    found = tokens.tokenize(text)
-    for token, following in zip(found, [*found[1:], None], strict=True):
+    end = 0
+    all_tokens = tokens.tokenize(text)
+    for token, following in zip(all_tokens, [*all_tokens[1:], None], strict=True):
         new = token.text
         if token.text == "-" and following and (following.kind == "number" or following.text.lower() in _SIGNED):
             new = ""
         elif token.kind == "string":
             new = _string(token.text)
-        out += [text[done : token.start], new]
+        out += [text[end : token.start], new]
         if not new and following:
             out += [text[token.end : following.start], "-"]
-            done = following.start
+            end = following.start
         else:
-            done = token.end
-    return "".join([*out, text[done:]])
+            end = token.end
+    return "".join([*out, text[end:]])
 
 
 _SIGNED = ("inf", "infinity", "nan")

@@ -24,12 +24,12 @@ class _Edit(NamedTuple):
 
 def modernise(text: str) -> tuple[str, list[tuple[int, str]]]:
     """`text` with every such block rewritten, and the line and a notice for each. Everything else stays, lines too."""
-    found = tokens.tokenize(text)
+    all_tokens = tokens.tokenize(text)
     edits: list[_Edit] = []
     notices: list[tuple[int, str]] = []
-    for field in tokens.fields(found):
+    for field in tokens.fields(all_tokens):
         if field.name.text == "layer" and field.block:
-            changes = _layer_edits(list(tokens.fields(found, *field.block)))
+            changes = _layer_edits(list(tokens.fields(all_tokens, *field.block)))
             if changes:
                 edits += changes
                 form = " ".join(change.text for change in sorted(changes) if change.text)

@@ -37,7 +37,7 @@ def read(path: Path) -> dict[str, list[Shape]] | None:
 
     None for a model in HDF5. Raises PrototxtError for a file that cannot be read, or is not a binary model.
     """
-    found: dict[str, list[Shape]] = {}
+    by_layer: dict[str, list[Shape]] = {}
     try:
         with regular_file.opened(path) as (descriptor, _), mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as data:
             if data[: len(HDF5)] == HDF5:
@@ -46,12 +46,12 @@ def read(path: Path) -> dict[str, list[Shape]] | None:
                 for field in fields(view, 0, len(view)):
                     if field.wire == 2 and field.number in LAYERS:
                         name, shapes = _layer(view, field)
-                        found[name] = shapes
+                        by_layer[name] = shapes
     except (OSError, ValueError) as error:  # ValueError: it is empty
         raise PrototxtError(f"{path}: cannot be read: {error}") from None
     except DecodeError as error:
         raise PrototxtError(f"{path}: is not a binary model, or is truncated: {error}") from None
-    return found
+    return by_layer
 
 
 def _layer(data: memoryview, layer: Field) -> tuple[str, list[Shape]]:
@@ -71,9 +71,11 @@ def of_blob(blob: pb.BlobProto) -> Shape:
 
 
 def _shape(data: memoryview, blob: Field) -> Shape:
-    told = (data[field.start : field.end] for field in fields(data, blob.value, blob.end) if field.number in TOLD)
-    return of_blob(pb.BlobProto.FromString(b"".join(told)))
+    shape_fields = (
+        data[field.start : field.end] for field in fields(data, blob.value, blob.end) if field.number in TOLD
+    )
+    return of_blob(pb.BlobProto.FromString(b"".join(shape_fields)))
 
 
-def _messages(data: memoryview, whole: Field) -> Iterator[Field]:
-    return (field for field in fields(data, whole.value, whole.end) if field.wire == 2)
+def _messages(data: memoryview, message: Field) -> Iterator[Field]:
+    return (field for field in fields(data, message.value, message.end) if field.wire == 2)

@@ -113,11 +113,11 @@ class _Reader:
 
     # Declarations
 
-    def message(self, made: _Message, scope: str, depth: int) -> None:
+    def message(self, message: _Message, scope: str, depth: int) -> None:
         name = self.name()
         if depth > _DEEPEST:
             raise self.error(name, "is nested too deep")
-        made.name = name.text
+        message.name = name.text
         inside = self.declared(name, scope, _Field.TYPE_MESSAGE)
         self.expect("{")
         while (word := self.take()).text != "}":
@@ -125,23 +125,23 @@ class _Reader:
                 case ";":
                     pass
                 case "message":
-                    self.message(made.nested_type.add(), inside, depth + 1)
+                    self.message(message.nested_type.add(), inside, depth + 1)
                 case "enum":
-                    self.enum(made.enum_type.add(), inside)
+                    self.enum(message.enum_type.add(), inside)
                 case "reserved":
                     self.skip()
                 case _:
-                    self.field(made, inside, word)
+                    self.field(message, inside, word)
 
-    def enum(self, made: _Enum, scope: str) -> None:
+    def enum(self, enum: _Enum, scope: str) -> None:
         name = self.name()
-        made.name = name.text
+        enum.name = name.text
         self.declared(name, scope, _Field.TYPE_ENUM)
         self.expect("{")
         while (word := self.take()).text != "}":
             if word.text != ";":
                 self.expect("=")
-                made.value.add(name=word.text, number=self.number(-(2**31), 2**31 - 1))
+                enum.value.add(name=word.text, number=self.number(-(2**31), 2**31 - 1))
                 self.expect(";")
 
     def extend(self) -> None:
@@ -149,13 +149,13 @@ class _Reader:
         target = self.caffes.get(word.text.removeprefix("caffe."))
         if target is None:
             raise self.error(word, "is not a message of Caffe's: extend LayerParameter, or another of caffe.proto")
-        known = {field.name: field for field in target.field}
+        by_name = {field.name: field for field in target.field}
         self.expect("{")
         while (label := self.take()).text != "}":
             if label.text == ";":
                 continue
             field = self.field(target, "", label)
-            if field.name in known:
+            if field.name in by_name:
                 raise self.error(label, f"{target.name} has a field {field.name} already: give yours another name")
             if label.text == "required":
                 raise self.error(label, f"{field.name} cannot be required: nets without it could not be read")
@@ -163,7 +163,7 @@ class _Reader:
                 raise self.error(
                     label, f"{field.name} = {field.number}: take a number from {NUMBERS[0]} to {NUMBERS[-1]}"
                 )
-            known[field.name] = field
+            by_name[field.name] = field
 
     def field(self, holder: _Message, scope: str, label: _Token) -> _Field:
         if label.text not in _LABELS:
@@ -208,10 +208,10 @@ class _Reader:
         if not field.HasField("type"):
             while f"{scope}.{word.text}" not in self.kinds and scope:
                 scope = scope.rpartition(".")[0]
-            found = self.kinds.get(f"{scope}.{word.text.removeprefix('caffe.')}")
-            if found is None:
+            kind = self.kinds.get(f"{scope}.{word.text.removeprefix('caffe.')}")
+            if kind is None:
                 raise self.error(word, "is not a type: neither a scalar, nor a message of yours or of Caffe's")
-            field.type = found  # type: ignore[assignment]
+            field.type = kind  # type: ignore[assignment]
             field.type_name = f".caffe{scope}.{word.text.removeprefix('caffe.')}"
         if field.HasField("default_value") and not _fits(field):
             raise self.error(word, f'"{field.default_value}" cannot be the default of the field {field.name}')
@@ -219,11 +219,11 @@ class _Reader:
     # Tokens
 
     def declared(self, name: _Token, scope: str, kind: int) -> str:
-        whole = f"{scope}.{name.text}"
-        if whole in self.kinds:
+        full_name = f"{scope}.{name.text}"
+        if full_name in self.kinds:
             raise self.error(name, "is there already: give yours another name")
-        self.kinds[whole] = kind
-        return whole
+        self.kinds[full_name] = kind
+        return full_name
 
     def take(self) -> _Token:
         if self.at == len(self.tokens):

@@ -13,11 +13,11 @@ def resolve(path: str, named_in: str | Path | None = None) -> Path:
     `named_in`, so that a model's folder works from anywhere. A path found in neither place is returned as given, so
     that the error about it shows what the user wrote.
     """
-    given = native(path)
-    if named_in is None or given.is_absolute() or exists(given):
-        return given
-    beside = Path(named_in).parent / given
-    return beside if exists(beside) else given
+    target = native(path)
+    if named_in is None or target.is_absolute() or exists(target):
+        return target
+    beside = Path(named_in).parent / target
+    return beside if exists(beside) else target
 
 
 def below(root_folder: str, name: str, source: str | Path, definition: str | Path | None) -> Path:
@@ -32,9 +32,9 @@ def below(root_folder: str, name: str, source: str | Path, definition: str | Pat
 def passed_over(path: str, named_in: str | Path) -> Path | None:
     """The file or folder beside the file `named_in` that `resolve` ignores, because another one with the same path
     exists relative to the current directory; None if there is none."""
-    given = native(path)
-    beside = Path(named_in).parent / given
-    if not path or given.is_absolute() or not exists(given) or not exists(beside) or given.samefile(beside):
+    target = native(path)
+    beside = Path(named_in).parent / target
+    if not path or target.is_absolute() or not exists(target) or not exists(beside) or target.samefile(beside):
         return None
     return beside
 
@@ -43,8 +43,8 @@ def listed(line: str, source: str | Path) -> list[str]:
     """The names on a line of the list `source`: each word is one, as in Caffe, unless the whole line is the name of an
     existing file.
     """
-    whole, words = line.strip(), line.split()
-    return [whole] if len(words) > 1 and exists(resolve(whole, source)) else words
+    stripped, words = line.strip(), line.split()
+    return [stripped] if len(words) > 1 and exists(resolve(stripped, source)) else words
 
 
 def native(path: str) -> Path:

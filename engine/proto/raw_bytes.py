@@ -24,9 +24,9 @@ def encoded(text: str) -> bytes:
 
 def kept(text: str) -> str:
     """`text` with lone surrogates, which Python uses for such bytes, replaced by characters that protobuf accepts."""
-    return _LONE.sub(lambda found: chr(ord(found[0]) - 0xDC00 + _PLANE), text)
+    return _LONE.sub(lambda match: chr(ord(match[0]) - 0xDC00 + _PLANE), text)
 
 
 def native(text: str) -> str:
     """`text` as in Python's file names, with lone surrogates: the reverse of `kept`."""
-    return _KEPT.sub(lambda found: chr(ord(found[0]) - _PLANE + 0xDC00), text)
+    return _KEPT.sub(lambda match: chr(ord(match[0]) - _PLANE + 0xDC00), text)

@@ -57,8 +57,8 @@ def parse(text: str, message_class: type[M], name: str = "<string>") -> M:
                 for line, notice in notices:
                     log.warning("%s:%d: %s", name, line, notice)
                 return message
-        found = _mistakes(text, message_class) or [str(error)]
-        raise PrototxtError("\n".join(f"{name}:{printable(what, one_line=True)}" for what in found)) from error
+        mistakes = _mistakes(text, message_class) or [str(error)]
+        raise PrototxtError("\n".join(f"{name}:{printable(what, one_line=True)}" for what in mistakes)) from error
     return _complete(message, text, name)
 
 
@@ -125,10 +125,10 @@ def _mistakes(text: str, message_class: type[Message]) -> list[str]:
     """What is wrong with a text that does not parse, each with its line. Unknown layer types are reported along with
     unknown fields, since the net would be refused for them next."""
     problems, rest = diagnose.find(text, message_class)
-    said = [(problem.line, str(problem)) for problem in problems]
+    mistakes = [(problem.line, str(problem)) for problem in problems]
     if message_class is pb.NetParameter:
-        said += _lacking(rest)
-    return [f"{line}: {words}" for line, words in sorted(said, key=lambda each: each[0])]
+        mistakes += _lacking(rest)
+    return [f"{line}: {words}" for line, words in sorted(mistakes, key=lambda each: each[0])]
 
 
 def _lacking(text: str) -> list[tuple[int, str]]:
@@ -144,12 +144,12 @@ def _lacking(text: str) -> list[tuple[int, str]]:
     lines = _layer_lines(text)
     if len(lines) != len(net.layer):  # layers given as a [ list ]
         return []
-    there = {"", *layer_names.known()}  # "": a type that was dropped because it is a mistake itself
-    said: dict[str, tuple[int, str]] = {}
+    types = {"", *layer_names.known()}  # "": a type that was dropped because it is a mistake itself
+    messages: dict[str, tuple[int, str]] = {}
     for layer, (_, line) in zip(net.layer, lines, strict=True):
-        for name, words in layer_names.lacking(layer, there):
-            said.setdefault(name, (line, f'layer "{layer.name}" ({layer.type}): {words}'))
-    return list(said.values())
+        for name, words in layer_names.lacking(layer, types):
+            messages.setdefault(name, (line, f'layer "{layer.name}" ({layer.type}): {words}'))
+    return list(messages.values())
 
 
 def _complete(message: M, text: str, name: str) -> M:
@@ -163,27 +163,27 @@ def _complete(message: M, text: str, name: str) -> M:
 
 
 def _layer_lines(text: str) -> list[tuple[str, int]]:
-    found = tokens.tokenize(text)
-    nets = [block for name, _, _, block in tokens.fields(found) if name.text in _INLINE_NETS and block]
+    all_tokens = tokens.tokenize(text)
+    nets = [block for name, _, _, block in tokens.fields(all_tokens) if name.text in _INLINE_NETS and block]
     if not nets:
-        return list(_lines_of_net(found))
-    held = [list(_lines_of_net(found, *block)) for block in nets]
-    holders = Counter(name for net in held for name in {name for name, _ in net})
-    return [(name, line) for net in held for name, line in net if holders[name] == 1]
+        return list(_lines_of_net(all_tokens))
+    by_net = [list(_lines_of_net(all_tokens, *block)) for block in nets]
+    holders = Counter(name for net in by_net for name in {name for name, _ in net})
+    return [(name, line) for net in by_net for name, line in net if holders[name] == 1]
 
 
-def _lines_of_net(found: list[tokens.Token], *block: int) -> Iterator[tuple[str, int]]:
-    for name, _, _, layer in tokens.fields(found, *block):
+def _lines_of_net(all_tokens: list[tokens.Token], *block: int) -> Iterator[tuple[str, int]]:
+    for name, _, _, layer in tokens.fields(all_tokens, *block):
         if name.text in ("layer", "layers") and layer:
-            yield _layer_name(found, *layer), name.line
+            yield _layer_name(all_tokens, *layer), name.line
 
 
-def _layer_name(found: list[tokens.Token], start: int, stop: int) -> str:
-    for name, values, _, block in tokens.fields(found, start, stop):
+def _layer_name(all_tokens: list[tokens.Token], start: int, stop: int) -> str:
+    for name, values, _, block in tokens.fields(all_tokens, start, stop):
         if name.text == "name" and values:
             return "".join(value.text[1:-1] for value in values)
         if name.text == "layer" and block:
-            return _layer_name(found, *block)
+            return _layer_name(all_tokens, *block)
     return ""
 
 
@@ -200,8 +200,8 @@ def _lines(message: Message, indent: str) -> Iterator[str]:
 
 def _scalar(field: FieldDescriptor, value: Any) -> str:
     if field.enum_type is not None:
-        known = field.enum_type.values_by_number.get(value)
-        return known.name if known else str(value)
+        enum_value = field.enum_type.values_by_number.get(value)
+        return enum_value.name if enum_value else str(value)
     match value:
         case bool():
             return "true" if value else "false"

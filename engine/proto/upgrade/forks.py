@@ -82,8 +82,8 @@ def _pad(p: pb.ConvolutionParameter | pb.PoolingParameter) -> None:
     """Turns padding that is the same on both sides into pad_h and pad_w."""
     sides = ("pad_t", "pad_b", "pad_l", "pad_r")
     top, bottom, left, right = (getattr(p, name) for name in sides)
-    given = p.pad or p.HasField("pad_h") or p.HasField("pad_w")
-    if given or (top, left) != (bottom, right) or min(top, left) < 0:
+    has_pad = p.pad or p.HasField("pad_h") or p.HasField("pad_w")
+    if has_pad or (top, left) != (bottom, right) or min(top, left) < 0:
         return
     for name in sides:
         p.ClearField(name)
@@ -102,9 +102,9 @@ def _of_today(layer: pb.LayerParameter, old: str, new: str) -> None:
     """Moves the fields of the block `old` to the block `new`, unless that is given."""
     if not layer.HasField(old) or layer.HasField(new):
         return
-    given, block = getattr(layer, old), getattr(layer, new)
+    old_block, block = getattr(layer, old), getattr(layer, new)
     block.SetInParent()
-    for field, value in given.ListFields():
+    for field, value in old_block.ListFields():
         if field.name not in block.DESCRIPTOR.fields_by_name:
             continue
         one = value[0] if field.is_repeated else value
@@ -113,4 +113,4 @@ def _of_today(layer: pb.LayerParameter, old: str, new: str) -> None:
         else:
             setattr(block, field.name, one)
         if field.name != "bias_term":  # Deconvolution3D reads it in the old block
-            given.ClearField(field.name)
+            old_block.ClearField(field.name)

@@ -57,21 +57,21 @@ def _written_out(layer: pb.LayerParameter) -> Iterator[pb.LayerParameter]:
     del first.top[:]
     first.top.append(tops[0])
     yield first
-    for each, made, written in zip(last, tops, [*tops[1:], layer.top[0]], strict=True):
-        each.bottom.insert(0, made)
-        each.top.append(written)
+    for each, bottom, top in zip(last, tops, [*tops[1:], layer.top[0]], strict=True):
+        each.bottom.insert(0, bottom)
+        each.top.append(top)
         yield each
 
 
 def _next(layer: pb.LayerParameter, kind: str) -> pb.LayerParameter:
     """The layer of type `kind` that is fused into `layer`, without its bottoms and tops."""
-    made = pb.LayerParameter(
+    new_layer = pb.LayerParameter(
         name=f"{layer.name}/{kind.lower()}", type=kind, include=layer.include, exclude=layer.exclude
     )
     if layer.HasField("phase"):
-        made.phase = layer.phase
+        new_layer.phase = layer.phase
     block = f"{kind.lower()}_param"
-    taken = layer.lrn_param if kind == "Pooling" else layer.convolution_param
-    if taken.HasField(block):
-        getattr(made, block).CopyFrom(getattr(taken, block))
-    return made
+    source = layer.lrn_param if kind == "Pooling" else layer.convolution_param
+    if source.HasField(block):
+        getattr(new_layer, block).CopyFrom(getattr(source, block))
+    return new_layer

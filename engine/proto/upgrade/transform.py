@@ -19,9 +19,9 @@ def upgrade(net: pb.NetParameter) -> list[str]:
 def _move(layer: pb.LayerParameter) -> list[str]:
     block = _BLOCKS[layer.type]
     old = getattr(layer, block)
-    given = [name for name in _FIELDS if old.HasField(name)]
+    old_fields = [name for name in _FIELDS if old.HasField(name)]
     moved, ignored = pb.TransformationParameter(), []
-    for name in given:
+    for name in old_fields:
         if layer.transform_param.HasField(name):
             ignored.append(name)
         else:
