@@ -78,11 +78,11 @@ def join() -> None:
 def _without_proxies() -> Iterator[None]:
     """Hides proxy settings: they are for connections out of the cluster, but nodes would use them for each other."""
     names = [name for name in os.environ if name.lower() in ("http_proxy", "https_proxy", "grpc_proxy", "all_proxy")]
-    taken = {name: os.environ.pop(name) for name in names}
+    proxies = {name: os.environ.pop(name) for name in names}
     try:
         yield
     finally:
-        os.environ.update(taken)
+        os.environ.update(proxies)
 
 
 def _number(name: str) -> int:
@@ -105,8 +105,8 @@ class DataParallel:
         if self.count == 1:
             return
         devices = sorted(devices, key=lambda d: (d.process_index, d.id))
-        here = jax.process_index()
-        ours = [i for i, device in enumerate(devices) if device.process_index == here]
+        process = jax.process_index()
+        ours = [i for i, device in enumerate(devices) if device.process_index == process]
         self.share = Share(ours[0], len(ours), self.count)
         self.root, self.nodes = ours[0] == 0, len({device.process_index for device in devices})
         self._local = [devices[i] for i in ours]
@@ -118,9 +118,9 @@ class DataParallel:
     @classmethod
     def one_of(cls, count: int, rank: int) -> "DataParallel":
         """One device in each of `count` processes, whose creator combines their gradients."""
-        made = cls()
-        made.share, made.root = Share(rank, 1, count), rank == 0
-        return made
+        parallel = cls()
+        parallel.share, parallel.root = Share(rank, 1, count), rank == 0
+        return parallel
 
     def check(self, net: Net) -> None:
         """Raises LayerError if there are several devices, and a layer cannot be trained on them."""
@@ -186,8 +186,8 @@ class DataParallel:
     def zeros(self, shapes: Sequence[Shape]) -> list[Array]:
         """Zeros of each shape; every device has its own."""
         if self.count == 1:
-            made: list[Array] = _zeros(tuple(shapes))
-            return made
+            arrays: list[Array] = _zeros(tuple(shapes))
+            return arrays
         return [self.each_own(0, shape) for shape in shapes]
 
     def own(self, values: Any) -> Any:
@@ -234,17 +234,17 @@ class DataParallel:
 
     # In compiled functions
 
-    def mapped(self, function: Callable[..., Any], given: Any, returned: Any) -> Callable[..., Any]:
-        """`function`, to run on every device. given, returned: EACH or SAME for each argument and returned value."""
+    def mapped(self, function: Callable[..., Any], arguments: Any, returned: Any) -> Callable[..., Any]:
+        """`function`, to run on every device. arguments, returned: EACH or SAME for each of them."""
         if self.count == 1:
             return function
 
         def on_device(*args: Any) -> Any:
-            values = function(*_each(given, args, lambda x: x[0]))
+            values = function(*_each(arguments, args, lambda x: x[0]))
             return _each(returned, values, lambda x: x[None])
 
         # check_vma is off so that gradients are averaged only where this file says so.
-        return jax.shard_map(on_device, mesh=self._mesh, in_specs=given, out_specs=returned, check_vma=False)
+        return jax.shard_map(on_device, mesh=self._mesh, in_specs=arguments, out_specs=returned, check_vma=False)
 
     def partition_specs(self, net: Net) -> list[Any]:
         """How the net's parameters are distributed: EACH or SAME for each."""
@@ -277,8 +277,8 @@ def _put(value: Any) -> Array:
 
 def _made(value: Any) -> Array:
     """A batch's value on a device. Pictures whose transformation was left to the device are finished here."""
-    made: Array = finished(value) if isinstance(value, Pixels) else value
-    return made
+    array: Array = finished(value) if isinstance(value, Pixels) else value
+    return array
 
 
 def _row(part: np.ndarray | Pixels, device: jax.Device) -> Array:

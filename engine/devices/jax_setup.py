@@ -50,14 +50,14 @@ def prepare(gpu: str, precision: str = "float32") -> None:
         jax.config.update("jax_platforms", "cpu")
         log.info("caffe.cpp:197", "Use CPU.")
         return
-    here = _taken(gpu, f"-gpu {gpu}: ")
-    named = [str(i) for i in range(len(here))] if gpu == "all" else _numbers(gpu)
-    if len(here) < len(named):
+    devices = _taken(gpu, f"-gpu {gpu}: ")
+    named = [str(i) for i in range(len(devices))] if gpu == "all" else _numbers(gpu)
+    if len(devices) < len(named):
         raise DeviceError(
-            f"-gpu {gpu}: JAX finds only {len(here)} of these; `caffe device_query -gpu all` lists the GPUs here."
+            f"-gpu {gpu}: JAX finds only {len(devices)} of these; `caffe device_query -gpu all` lists the GPUs here."
         )
     log.info("caffe.cpp:204", f"Using GPUs {', '.join(named)}")
-    for name, device in zip(named, here, strict=True):
+    for name, device in zip(named, devices, strict=True):
         log.info("caffe.cpp:209", f"GPU {name}: {device.device_kind}")
 
 
@@ -94,13 +94,13 @@ def gpu_of(flag: str, param: pb.SolverParameter) -> str:
     """
     if flag or not param.HasField("solver_mode") or param.solver_mode != pb.SolverParameter.GPU:
         return flag
-    wanted = str(param.device_id)
+    gpu = str(param.device_id)
     try:
-        _taken(wanted, "")
+        _taken(gpu, "")
     except DeviceError as e:
         log.warning("caffe.cpp:188", f"solver_mode is GPU, but the CPU is used: {e}")
         return ""
-    return wanted
+    return gpu
 
 
 def _numbers(gpu: str) -> list[str]:
@@ -111,29 +111,29 @@ def _numbers(gpu: str) -> list[str]:
     return sorted(numbers, key=int)
 
 
-def _taken(gpu: str, asked: str) -> "list[Device]":
+def _taken(gpu: str, prefix: str) -> "list[Device]":
     """The GPUs in a flag, the only ones on which JAX may then allocate. Raises DeviceError like `gpus`."""
     _before_jax()
     import jax  # noqa: PLC0415  after mallopt
 
     if gpu != "all":
         jax.config.update("jax_cuda_visible_devices", ",".join(_numbers(gpu)))
-    return gpus(asked, otherwise="Without -gpu the CPU is used.")
+    return gpus(prefix, otherwise="Without -gpu the CPU is used.")
 
 
-def gpus(asked: str, otherwise: str) -> "list[Device]":
+def gpus(prefix: str, otherwise: str) -> "list[Device]":
     """The GPUs that JAX finds on this node. Raises DeviceError if there are none.
 
-    Its message begins with `asked`, says why there are none as far as that is known, and ends with `otherwise`.
+    Its message begins with `prefix`, says why there are none as far as that is known, and ends with `otherwise`.
     """
     import jax  # noqa: PLC0415  after mallopt
 
     try:
-        found: list[Device] = jax.local_devices(backend="gpu")
+        devices: list[Device] = jax.local_devices(backend="gpu")
     except RuntimeError as e:
         why = no_gpu.why(str(e), plugin_faults.FAULTS.reasons, no_gpu.there())
-        raise DeviceError(f"{asked}JAX finds no GPU on {platform.node()}: {why} {otherwise}") from e
-    return found
+        raise DeviceError(f"{prefix}JAX finds no GPU on {platform.node()}: {why} {otherwise}") from e
+    return devices
 
 
 def every() -> "list[Device]":
@@ -142,17 +142,17 @@ def every() -> "list[Device]":
     import jax  # noqa: PLC0415  after the environment variables that it reads are set
 
     try:
-        found: list[Device] = jax.local_devices()
+        devices: list[Device] = jax.local_devices()
         words = ""
     except RuntimeError as e:
         words = str(e)
         jax.config.update("jax_platforms", "cpu")
-        found = jax.local_devices()
+        devices = jax.local_devices()
     faults = plugin_faults.FAULTS.reasons
     if words or faults:
         why = no_gpu.why(words, faults, no_gpu.there())
         log.warning("common.cpp:152", f"GPUs cannot be used here: {why}")
-    return found
+    return devices
 
 
 def _on_demand() -> None:

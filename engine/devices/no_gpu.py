@@ -48,8 +48,8 @@ def installed() -> bool:
     return any(find_spec(name) for name in PLUGINS)
 
 
-def why(said: str, faults: Sequence[str], present: bool, environment: Mapping[str, str] = os.environ) -> str:
-    """Why there is no GPU and what to do, in sentences. said: JAX's message. faults: why its plugins could not start.
+def why(message: str, faults: Sequence[str], present: bool, environment: Mapping[str, str] = os.environ) -> str:
+    """Why there is no GPU and what to do, in sentences. message: JAX's. faults: why its plugins could not start.
     present: see `there`."""
     platforms = environment.get("JAX_PLATFORMS", "")
     if platforms and not {"cuda", "gpu"} & {*platforms.split(",")}:
@@ -64,7 +64,7 @@ def why(said: str, faults: Sequence[str], present: bool, environment: Mapping[st
         )
     if not faults and not installed():
         return f"it has one, but the engine was installed without CUDA. {INSTALL}."
-    words = _words(said)
+    words = _words(message)
     if not faults and words.startswith("Unknown backend"):
         return f"{words.rstrip('.')}. Was a part of CUDA installed separately? {INSTALL} reinstalls it."
     reason = " ".join(faults) or words
@@ -77,7 +77,7 @@ def _because(faults: Sequence[str]) -> str:
     return f" ({'; '.join(fault.rstrip('.') for fault in faults)})" if faults else ""
 
 
-def _words(said: str) -> str:
+def _words(message: str) -> str:
     """The first line of JAX's message, without its prefix and its advice about JAX's own settings."""
-    line = said.strip().splitlines()[0] if said.strip() else "no reason is given"
+    line = message.strip().splitlines()[0] if message.strip() else "no reason is given"
     return re.sub(r"^Unable to initialize backend '\w+': (?:[A-Z_]+: )?| \(you may need to .*\)$", "", line).strip()

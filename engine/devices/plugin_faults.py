@@ -23,13 +23,13 @@ class PluginFaults(logging.Filter):
         self.reasons: list[str] = []
 
     def filter(self, record: logging.LogRecord) -> bool:
-        said = record.getMessage()
-        if said.startswith(MISLEADING):
+        message = record.getMessage()
+        if message.startswith(MISLEADING):
             return not self.reasons
-        if not said.startswith(MARKS):
+        if not message.startswith(MARKS):
             return True
         error = record.exc_info[1] if record.exc_info else None
-        lines = str(error or said.rpartition("Error: ")[2]).strip().splitlines()
+        lines = str(error or message.rpartition("Error: ")[2]).strip().splitlines()
         self.reasons.append(" ".join(line.strip() for line in lines[:LINES]))
         return False
 

@@ -33,10 +33,10 @@ def meet(coordinator: str, nodes: int, rank: int, patience: float = PATIENCE) ->
 def _gather(port: int, nodes: int, end: float) -> None:
     both = socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if both else socket.AF_INET
-    there: dict[int, socket.socket] = {}
+    connections: dict[int, socket.socket] = {}
     with contextlib.ExitStack() as opened:
         server = opened.enter_context(socket.create_server(("", port), family=family, dualstack_ipv6=both))
-        while missing := sorted({*range(1, nodes)} - there.keys()):
+        while missing := sorted({*range(1, nodes)} - connections.keys()):
             server.settimeout(max(0.001, end - time.monotonic()))
             try:
                 connection = opened.enter_context(server.accept()[0])
@@ -45,16 +45,16 @@ def _gather(port: int, nodes: int, end: float) -> None:
                 raise DeviceError(f"{who} not join the training: their logs, {rank_log('K')}, may say why.") from None
             with contextlib.suppress(OSError, ValueError):
                 connection.settimeout(WORD)
-                there[int(connection.recv(16))] = connection
-        for connection in there.values():
+                connections[int(connection.recv(16))] = connection
+        for connection in connections.values():
             with contextlib.suppress(OSError):  # JAX will miss a node that has gone meanwhile
                 connection.sendall(GO)
 
 
 def _report(host: str, port: int, nodes: int, rank: int, end: float) -> None:
-    while (left := end - time.monotonic()) > 0:
+    while (remaining := end - time.monotonic()) > 0:
         try:
-            with socket.create_connection((host, port), timeout=left) as connection:
+            with socket.create_connection((host, port), timeout=remaining) as connection:
                 connection.sendall(b"%d" % rank)
                 connection.settimeout(max(0.001, end - time.monotonic()))
                 if connection.recv(len(GO)) == GO:

@@ -60,26 +60,26 @@ def surfaced() -> Iterator[None]:
 
 def words(error: Exception) -> str | None:
     """The message for an error raised by JAX; None if the program itself is at fault."""
-    said = str(error)
-    if "RESOURCE_EXHAUSTED" in said:
-        return f"the device has too little memory for this net: {_asked(said)} {LESS}"
-    meant = next((what for pattern, what in FAULTS if re.search(pattern, said)), None)
-    if meant is None and "nccl" in said.lower() and jax.process_count() == 1:
+    message = str(error)
+    if "RESOURCE_EXHAUSTED" in message:
+        return f"the device has too little memory for this net: {_asked(message)} {LESS}"
+    meant = next((what for pattern, what in FAULTS if re.search(pattern, message)), None)
+    if meant is None and "nccl" in message.lower() and jax.process_count() == 1:
         meant = AMONG_GPUS
-    return f"{_line(said)} {meant}" if meant else None
+    return f"{_line(message)} {meant}" if meant else None
 
 
-def _asked(said: str) -> str:
+def _asked(message: str) -> str:
     """How much memory was asked for, and how much there is; JAX's own message if that is not in it."""
-    asked = ASKED.search(said)
-    if asked is None:
-        return _line(said)
-    size = int(float(asked[1]) * UNITS[asked[2]])
+    match = ASKED.search(message)
+    if match is None:
+        return _line(message)
+    size = int(float(match[1]) * UNITS[match[2]])
     stats = jax.local_devices()[0].memory_stats() or {}
     most, used = stats.get("bytes_limit", memory.limit()), stats.get("bytes_in_use", 0)
     others = " Other programs hold some of it: nvidia-smi shows them." if stats and used + size < 0.9 * most else ""
     return f"it asks for {short_size(size)} more, of {short_size(most)} in total.{others}"
 
 
-def _line(said: str) -> str:
-    return f"{said.strip().splitlines()[0].rstrip('.')}." if said.strip() else "JAX gives no reason."
+def _line(message: str) -> str:
+    return f"{message.strip().splitlines()[0].rstrip('.')}." if message.strip() else "JAX gives no reason."
