@@ -74,22 +74,22 @@ def _moments(x: Array) -> tuple[Array, Array]:
         first, second = (sums(lambda along, x, p=p: (x - along(pilot)) ** p, x) / m for p in (1, 2))
         return pilot + first, jnp.maximum(second - first**2, 0)
 
-    made: tuple[Array, Array] = platform.dependent(x, cpu=by_two, default=at_once)
-    return made
+    moments: tuple[Array, Array] = platform.dependent(x, cpu=by_two, default=at_once)
+    return moments
 
 
 def _normalize_bwd(
-    eps: float, rectify: bool, saved: _Saved, given: Normalized
+    eps: float, rectify: bool, saved: _Saved, cotangents: Normalized
 ) -> tuple[Array, Array | None, Array | None]:
     """dx = (dy − Σ dy / m − ŷ Σ (dy · ŷ) / m) · slope with ŷ = (x − μ) / σ; scale and shift need the same two sums.
 
     With `rectify`, dy is first set to 0 where y is; y is computed again for this, so that it need not be read.
     """
-    x, dy, m = saved.x, given.y, _values(saved.x)
+    x, dy, m = saved.x, cotangents.y, _values(saved.x)
 
     def rectified(channels: int, x: Array, dy: Array) -> Array:
-        kept = jnp.where(_scaled(saved, _laid(channels, x), x) > 0, dy, 0 * dy)
-        return kept if channels == 1 else lax.optimization_barrier(kept)  # otherwise each reader computes it again
+        masked = jnp.where(_scaled(saved, _laid(channels, x), x) > 0, dy, 0 * dy)
+        return masked if channels == 1 else lax.optimization_barrier(masked)  # otherwise each reader computes it again
 
     if rectify:
         dy = of_maps(rectified, x, dy)
@@ -98,9 +98,9 @@ def _normalize_bwd(
     moment = sums(lambda along, dy, x: dy * (x - along(mean)), dy, x)
 
     def form(channels: int, x: Array, dy: Array) -> Array:
-        laid = _laid(channels, x)
-        steep = laid(saved.slope * saved.inverse**2 * moment / m)
-        return dy * laid(saved.slope) - (x - laid(saved.mean)) * steep - laid(saved.slope * total / m)
+        along = _laid(channels, x)
+        steep = along(saved.slope * saved.inverse**2 * moment / m)
+        return dy * along(saved.slope) - (x - along(saved.mean)) * steep - along(saved.slope * total / m)
 
     return (
         of_maps(form, x, dy),
@@ -112,9 +112,9 @@ def _normalize_bwd(
 normalize_batch.defvjp(_normalize_fwd, _normalize_bwd)
 
 
-def _scaled(saved: _Saved, laid: Callable[[Array], Array], x: Array) -> Array:
-    y = (x - laid(saved.mean)) * laid(saved.slope)
-    return y if saved.shift is None else y + laid(saved.shift)
+def _scaled(saved: _Saved, along: Callable[[Array], Array], x: Array) -> Array:
+    y = (x - along(saved.mean)) * along(saved.slope)
+    return y if saved.shift is None else y + along(saved.shift)
 
 
 def _laid(channels: int, x: Array) -> Callable[[Array], Array]:

@@ -27,8 +27,8 @@ def match(
     counts = group < groups
     start = jnp.full((groups + 1, boxes), NONE)  # the last one is for rows that do not count
     if outside is not None:
-        there = jnp.zeros(groups + 1, bool).at[group].set(True)[:groups]
-        start = start.at[:groups].set(jnp.where(outside & there[:, None], OUTSIDE, NONE))
+        nonempty = jnp.zeros(groups + 1, bool).at[group].set(True)[:groups]
+        start = start.at[:groups].set(jnp.where(outside & nonempty[:, None], OUTSIDE, NONE))
     near = jnp.where(counts[:, None] & (overlaps > LEAST) & (start[group] == NONE), overlaps, 0)
     largest = jax.ops.segment_max(near, group, groups + 1)
     far = boxes * rows

@@ -42,14 +42,14 @@ def where_fastest(form: Callable[..., Array], *blobs: Array) -> Array:
     def on_cpu(*blobs: Array) -> Array:
         return first(form(blobs[0].ndim - 1, *map(last, blobs)))
 
-    made: Array = platform.dependent(*blobs, cpu=platform.widened(on_cpu), default=lambda *blobs: form(1, *blobs))
-    return made
+    result: Array = platform.dependent(*blobs, cpu=platform.widened(on_cpu), default=lambda *blobs: form(1, *blobs))
+    return result
 
 
 def stored(x: Array) -> Array:
     """x, materialized on a CPU before several operations read it. A GPU computes what is cheap again for each."""
-    made: Array = platform.dependent(x, cpu=lax.optimization_barrier, default=lambda x: x)
-    return made
+    result: Array = platform.dependent(x, cpu=lax.optimization_barrier, default=lambda x: x)
+    return result
 
 
 def of_maps(form: Callable[..., Array], *blobs: Array) -> Array:
@@ -84,5 +84,5 @@ def sums(form: Callable[..., Array], *blobs: Array) -> Array:
 
     if not onednn_proof.passed():
         return plain(*blobs)
-    made: Array = platform.dependent(*blobs, cpu=on_cpu, default=plain)
-    return made
+    totals: Array = platform.dependent(*blobs, cpu=on_cpu, default=plain)
+    return totals

@@ -105,11 +105,11 @@ def _cpu_forms(x: Array | jax.ShapeDtypeStruct, w_shape: tuple[int, ...], window
     return convolution_cpu if convolution_cpu.takes(x.shape[1], w_shape, groups) else convolution_xla
 
 
-def _by_platform(product: str, cpu: ModuleType, *arrays: Array | None, **given: Any) -> Array:
+def _by_platform(product: str, cpu: ModuleType, *arrays: Array | None, **options: Any) -> Array:
     """One of the three products, by name, in the platform's form."""
-    on_cpu, default = (partial(getattr(forms, product), **given) for forms in (cpu, convolution_xla))
-    made: Array = platform.dependent(*arrays, cpu=platform.widened(on_cpu), default=default)
-    return made
+    on_cpu, default = (partial(getattr(forms, product), **options) for forms in (cpu, convolution_xla))
+    result: Array = platform.dependent(*arrays, cpu=platform.widened(on_cpu), default=default)
+    return result
 
 
 def columns(x: Array, window: Window) -> Array:

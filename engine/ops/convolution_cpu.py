@@ -89,11 +89,11 @@ def _row_products(x: Array, dy: Array, window: Window) -> Array:
     channels_last = jnp.moveaxis(_fit(x, [(p, p, 0) for p in window.pad]), 1, -1)
     last = len(window.kernel) - 1
     rows = [_tap(channels_last, window, {last: k}, first=1) for k in range(window.kernel[last])]
-    laid = jnp.concatenate(rows, -1)
+    side_by_side = jnp.concatenate(rows, -1)
     outer = channels.rows(jnp.moveaxis(dy, 1, -1))
     products = []
     for offset in product(*map(range, window.kernel[:last])):
-        tap = _tap(laid, window, dict(enumerate(offset)), first=1)
+        tap = _tap(side_by_side, window, dict(enumerate(offset)), first=1)
         products.append(channels.rows(tap).T @ outer)
     by_tap = jnp.stack(products).reshape(*window.kernel, x.shape[1], dy.shape[1])
     return jnp.moveaxis(by_tap, (-1, -2), (0, 1))

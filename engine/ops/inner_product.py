@@ -62,9 +62,9 @@ def _plain(x: Array, w: Array) -> Array:
 
 def _weights_first(x: Array, w: Array) -> Array:
     """(W xᵀ)ᵀ, with rows padded to a multiple of 8 for speed. Without the barrier, XLA swaps the factors back."""
-    more = -len(x) % 8 if len(x) > 8 else 0
-    even = lax.pad(x, jnp.zeros((), x.dtype), [(0, more, 0), (0, 0, 0)])
-    return lax.optimization_barrier(jnp.einsum("mk,nk->mn", w, even))[:, : len(x)].T
+    padding = -len(x) % 8 if len(x) > 8 else 0
+    padded = lax.pad(x, jnp.zeros((), x.dtype), [(0, padding, 0), (0, 0, 0)])
+    return lax.optimization_barrier(jnp.einsum("mk,nk->mn", w, padded))[:, : len(x)].T
 
 
 def _onednn(x: Array, w: Array) -> Array:
@@ -85,8 +85,8 @@ def _product_bwd(saved: tuple[Array, Array], dy: Array) -> tuple[Array, Array]:
 
 
 def _by_platform(cpu: Product, default: Product, a: Array, b: Array) -> Array:
-    made: Array = platform.dependent(a, b, cpu=platform.widened(cpu), default=default)
-    return made
+    result: Array = platform.dependent(a, b, cpu=platform.widened(cpu), default=default)
+    return result
 
 
 product.defvjp(_product_fwd, _product_bwd)

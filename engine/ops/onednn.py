@@ -96,8 +96,8 @@ def _call(target: str, config: dict[str, Any], operands: list[Array], shape: tup
         custom_call_api_version=2,
         legacy_backend_config=json.dumps({"outer_dimension_partitions": [], **config}),
     )
-    made: Array = call(*operands)
-    return made
+    result: Array = call(*operands)
+    return result
 
 
 def _data_axes(axes: str) -> dict[str, Any]:

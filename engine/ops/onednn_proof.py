@@ -47,10 +47,10 @@ def passed() -> bool:
 
 @cache
 def _proved() -> bool:
-    said = os.environ.get(Variable.ONEDNN, "")
-    if said not in ("", "off"):
-        raise DeviceError(f"{Variable.ONEDNN} is {said!r}; set it to off, or unset it.")
-    if said or not jaxlib.__version__.startswith(KNOWN):
+    setting = os.environ.get(Variable.ONEDNN, "")
+    if setting not in ("", "off"):
+        raise DeviceError(f"{Variable.ONEDNN} is {setting!r}; set it to off, or unset it.")
+    if setting or not jaxlib.__version__.startswith(KNOWN):
         return False
     if (platform.system(), platform.machine()) != ("Linux", "x86_64") or jax.default_backend() != "cpu":
         return False
@@ -59,16 +59,16 @@ def _proved() -> bool:
 
 def _verdict() -> str:
     try:
-        kept = user_cache.folder("onednn") / f"{jaxlib.__version__}-{_tried_forms()}"
-        if kept.exists():
-            return kept.read_text().strip()
+        file = user_cache.folder("onednn") / f"{jaxlib.__version__}-{_tried_forms()}"
+        if file.exists():
+            return file.read_text().strip()
     except (OSError, UnicodeDecodeError):
-        kept = None
+        file = None
     verdict, final = _trial()
     if verdict != PASSED:
         log.warning("onednn_proof.py:56", f"Convolutions do without oneDNN on this machine: {verdict}")
-    if kept is not None and final:
-        _keep(kept, verdict)
+    if file is not None and final:
+        _keep(file, verdict)
     return verdict
 
 
@@ -84,16 +84,16 @@ def _trial() -> tuple[str, bool]:
     environment = os.environ | {"PYTHONPATH": path, "JAX_PLATFORMS": "cpu", Variable.ONEDNN: "off"}
     command = [sys.executable, "-m", "engine.ops.onednn_trial"]
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command, env=environment, capture_output=True, text=True, errors="replace", timeout=PATIENCE, check=False
         )
     except subprocess.TimeoutExpired:
         return f"its trial did not end within {PATIENCE} s.", False
     except OSError as e:
         return f"its trial could not be started: {e}", False
-    if done.returncode:
-        return f"its trial ended with status {done.returncode}.", done.returncode < 0
-    return (done.stdout.strip().splitlines() or ["its trial said nothing."])[-1], True
+    if process.returncode:
+        return f"its trial ended with status {process.returncode}.", process.returncode < 0
+    return (process.stdout.strip().splitlines() or ["its trial said nothing."])[-1], True
 
 
 def _keep(path: Path, verdict: str) -> None:

@@ -52,9 +52,9 @@ def main() -> None:
 
 
 def _faults() -> Iterator[str]:
-    given = [_operands(*case) for case in CASES.values()]
-    plain, expected = _timed(convolution_cpu, given)
-    called, found = _timed(convolution_onednn, given)
+    operands = [_operands(*case) for case in CASES.values()]
+    plain, expected = _timed(convolution_cpu, operands)
+    called, found = _timed(convolution_onednn, operands)
     for name, got, want in zip(CASES, found, expected, strict=True):
         for product, a, b in zip(("y", "the gradient of x", "that of w"), got, want, strict=True):
             if not np.abs(a - b).max() <= TOLERANCE * np.abs(b).max():
@@ -83,27 +83,27 @@ def _operands(shape: tuple[int, ...], outputs: int, window: Window, groups: int)
     return x, w, b, dy
 
 
-def _timed(forms: ModuleType, given: list[Operands]) -> tuple[float, list[list[np.ndarray]]]:
+def _timed(forms: ModuleType, operands: list[Operands]) -> tuple[float, list[list[np.ndarray]]]:
     """The milliseconds of the fastest of `ROUNDS` calls for all cases, and the three products of each case."""
 
     @jax.jit
-    def products(given: list[tuple[Array, Array, Array, Array]]) -> list[list[Array]]:
+    def products(operands: list[tuple[Array, Array, Array, Array]]) -> list[list[Array]]:
         return [
             [
                 forms.forward(x, w, b, window, groups),
                 forms.input_gradient(dy, w, x.shape, window, groups),
                 forms.weight_gradient(x, dy, w.shape, window, groups),
             ]
-            for (x, w, b, dy), (_, _, window, groups) in zip(given, CASES.values(), strict=True)
+            for (x, w, b, dy), (_, _, window, groups) in zip(operands, CASES.values(), strict=True)
         ]
 
-    made = jax.tree.map(np.asarray, products(given))
+    results = jax.tree.map(np.asarray, products(operands))
     spent = []
     for _ in range(ROUNDS):
         started = time.perf_counter()
-        jax.block_until_ready(products(given))
+        jax.block_until_ready(products(operands))
         spent.append((time.perf_counter() - started) * 1e3)
-    return min(spent), made
+    return min(spent), results
 
 
 if __name__ == "__main__":

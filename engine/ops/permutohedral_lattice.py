@@ -53,9 +53,9 @@ class _Simplex(NamedTuple):
 
 def built(features: Array, inside: Array | None = None) -> Filter:
     """The normalized filter of points (N, d); arguments as for `lattice`."""
-    made = lattice(features, inside)
-    total = filtered(made, jnp.ones((len(features), 1), features.dtype))
-    return lax.stop_gradient(Filter(made, 1 / (total + np.float32(1e-20))))
+    of_points = lattice(features, inside)
+    total = filtered(of_points, jnp.ones((len(features), 1), features.dtype))
+    return lax.stop_gradient(Filter(of_points, 1 / (total + np.float32(1e-20))))
 
 
 def smoothed(by: Filter, values: Array) -> Array:
@@ -66,14 +66,14 @@ def smoothed(by: Filter, values: Array) -> Array:
 def lattice(features: Array, inside: Array | None = None) -> Lattice:
     """The lattice of points (N, d), in units of the Gaussian's standard deviation; only of those `inside` (N)."""
     n, d = features.shape
-    there = jnp.ones(n, bool) if inside is None else inside
-    origin = jnp.where(there.sum() % BLOCK == 0, features[:1], 0)
+    included = jnp.ones(n, bool) if inside is None else inside
+    origin = jnp.where(included.sum() % BLOCK == 0, features[:1], 0)
     # Points that are left out are put where the first point is, and so touch no new vertex.
-    points = jnp.concatenate([jnp.where(there[:, None], features, features[:1]), origin])
+    points = jnp.concatenate([jnp.where(included[:, None], features, features[:1]), origin])
     keys, weights = _simplices(points)
-    made = _numbered(_packed(keys.reshape(-1, d)))
-    corners = made.number.reshape(n + 1, d + 1)[:n]
-    return Lattice(corners, weights[:n] * there[:, None], _neighbours(made, d), made.vertices)
+    hash_table = _numbered(_packed(keys.reshape(-1, d)))
+    corners = hash_table.number.reshape(n + 1, d + 1)[:n]
+    return Lattice(corners, weights[:n] * included[:, None], _neighbours(hash_table, d), hash_table.vertices)
 
 
 @jax.custom_vjp
@@ -102,8 +102,8 @@ def _blurred(lattice: Lattice, axis: int, at: Array, spare: Array) -> Array:
     def stretch(start: Array, size: int, blurred: Array) -> Array:
         near = lax.dynamic_slice(lattice.neighbours, (jnp.int32(axis), jnp.int32(0), start), (1, 2, size))[0]
         behind, before = (at.at[each].get(mode="fill", fill_value=0) for each in near)  # one by one: a CPU fuses them
-        here = lax.dynamic_slice_in_dim(at, start, size)
-        return lax.dynamic_update_slice_in_dim(blurred, here + 0.5 * (behind + before), start, 0)
+        centre = lax.dynamic_slice_in_dim(at, start, size)
+        return lax.dynamic_update_slice_in_dim(blurred, centre + 0.5 * (behind + before), start, 0)
 
     return _by_stretches(lattice.vertices, len(at), stretch, spare)
 
@@ -126,11 +126,11 @@ def _simplices(points: Array) -> _Simplex:
     elevated = _elevated(points)
     nearest = jnp.round(elevated * np.float32(1 / (d + 1)))
     floor = nearest * (d + 1)
-    left = elevated - floor
+    remainder = elevated - floor
     # As in the forks: the number of coordinates with a larger remainder, or with an equal one and a smaller index.
-    more = left[:, None, :] > left[:, :, None]
-    equal = (left[:, None, :] == left[:, :, None]) & np.tri(d + 1, k=-1, dtype=bool)
-    rank = (more | equal).sum(2, dtype=jnp.int32) + nearest.sum(1, keepdims=True).astype(jnp.int32)
+    larger = remainder[:, None, :] > remainder[:, :, None]
+    equal = (remainder[:, None, :] == remainder[:, :, None]) & np.tri(d + 1, k=-1, dtype=bool)
+    rank = (larger | equal).sum(2, dtype=jnp.int32) + nearest.sum(1, keepdims=True).astype(jnp.int32)
     moved = jnp.where(rank < 0, d + 1, 0) - jnp.where(rank > d, d + 1, 0)
     rank, floor = rank + moved, floor + moved
     delta = (elevated - floor) * np.float32(1 / (d + 1))
@@ -227,35 +227,35 @@ def _equal(keys: tuple[Array, ...], words: tuple[Array, ...], at: Array) -> Arra
     return same
 
 
-def _neighbours(made: _Vertices, d: int) -> Array:
+def _neighbours(hash_table: _Vertices, d: int) -> Array:
     """(d+1, 2, V): `Lattice.neighbours`. A step along an axis adds d to its coordinate, and −1 to all others."""
-    room = len(made.first)
+    room = len(hash_table.first)
     steps = np.concatenate([(d + 1) * np.eye(d, dtype=np.int32), np.zeros((1, d), np.int32)]) - 1
 
-    def stretch(start: Array, size: int, found: Array) -> Array:
-        here = lax.dynamic_slice_in_dim(made.first, start, size)
-        keys = _unpacked(tuple(word.at[here].get(mode="clip") for word in made.words), d)
+    def stretch(start: Array, size: int, neighbours: Array) -> Array:
+        first_keys = lax.dynamic_slice_in_dim(hash_table.first, start, size)
+        keys = _unpacked(tuple(word.at[first_keys].get(mode="clip") for word in hash_table.words), d)
         own = start + jnp.arange(size, dtype=jnp.int32)
-        behind = jnp.where(own < made.vertices, _found(made, _packed(keys + steps[:, None])), room)
-        found = lax.dynamic_update_slice_in_dim(found, behind[:, None], start, 2)
-        return found.at[np.arange(d + 1)[:, None], 1, behind].set(jnp.broadcast_to(own, behind.shape), mode="drop")
+        behind = jnp.where(own < hash_table.vertices, _found(hash_table, _packed(keys + steps[:, None])), room)
+        neighbours = lax.dynamic_update_slice_in_dim(neighbours, behind[:, None], start, 2)
+        return neighbours.at[np.arange(d + 1)[:, None], 1, behind].set(jnp.broadcast_to(own, behind.shape), mode="drop")
 
-    return _by_stretches(made.vertices, room, stretch, jnp.full((d + 1, 2, room), room, jnp.int32))
+    return _by_stretches(hash_table.vertices, room, stretch, jnp.full((d + 1, 2, room), room, jnp.int32))
 
 
-def _found(made: _Vertices, keys: tuple[Array, ...]) -> Array:
+def _found(hash_table: _Vertices, keys: tuple[Array, ...]) -> Array:
     """The vertex of each key; V if there is none: an empty slot ends the search."""
-    none = len(made.words[0])
+    none = len(hash_table.words[0])
 
     def turn(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        found, open_, tried = state
-        holder = made.table[_slot(keys, tried, len(made.table))]
-        here = open_ & _equal(keys, made.words, holder)
-        return jnp.where(here, holder, found), open_ & ~here & (holder < none), tried + 1
+        holders, open_, tried = state
+        holder = hash_table.table[_slot(keys, tried, len(hash_table.table))]
+        hit = open_ & _equal(keys, hash_table.words, holder)
+        return jnp.where(hit, holder, holders), open_ & ~hit & (holder < none), tried + 1
 
     start = jnp.full(keys[0].shape, none, jnp.int32)
-    found, _, _ = lax.while_loop(lambda state: state[1].any(), turn, (start, start == none, jnp.int32(0)))
-    return made.number.at[found].get(mode="fill", fill_value=len(made.first))
+    holders, _, _ = lax.while_loop(lambda state: state[1].any(), turn, (start, start == none, jnp.int32(0)))
+    return hash_table.number.at[holders].get(mode="fill", fill_value=len(hash_table.first))
 
 
 def _by_stretches(vertices: Array, room: int, step: Callable[[Array, int, Array], Array], begun: Array) -> Array:
@@ -264,4 +264,4 @@ def _by_stretches(vertices: Array, room: int, step: Callable[[Array, int, Array]
     if room <= STRETCH:
         return step(jnp.int32(0), room, begun)
     turns = (vertices + STRETCH - 1) // STRETCH
-    return lax.fori_loop(0, turns, lambda k, made: step(k * STRETCH, STRETCH, made), begun)
+    return lax.fori_loop(0, turns, lambda k, result: step(k * STRETCH, STRETCH, result), begun)

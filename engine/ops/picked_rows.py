@@ -35,10 +35,10 @@ def sums(values: Array, numbers: Array, rows: int) -> Array:
     """(rows, K): for each row, the sum of the values (M, K) with its number. Numbers out of range are left out."""
     if not values.size:
         return jnp.zeros((rows, values.shape[1]), values.dtype)
-    made: Array = platform.dependent(
+    totals: Array = platform.dependent(
         values, numbers, cpu=partial(_added, rows=rows), default=partial(sorted_sums, rows=rows)
     )
-    return made
+    return totals
 
 
 def _added(values: Array, numbers: Array, rows: int) -> Array:
@@ -55,12 +55,12 @@ def sorted_sums(values: Array, numbers: Array, rows: int) -> Array:
     numbers, values = numbers[order], values[order]
     begins = jnp.concatenate([jnp.ones(1, bool), numbers[1:] != numbers[:-1]])[:, None]
     _, running = lax.associative_scan(_joined, (begins, values))
-    wanted = jnp.arange(rows, dtype=numbers.dtype)
-    last = jnp.maximum(jnp.searchsorted(numbers, wanted, side="right", method="scan_unrolled") - 1, 0)
-    return jnp.where((numbers[last] == wanted)[:, None], running[last], 0)
+    row_numbers = jnp.arange(rows, dtype=numbers.dtype)
+    last = jnp.maximum(jnp.searchsorted(numbers, row_numbers, side="right", method="scan_unrolled") - 1, 0)
+    return jnp.where((numbers[last] == row_numbers)[:, None], running[last], 0)
 
 
 def _joined(before: tuple[Array, Array], after: tuple[Array, Array]) -> tuple[Array, Array]:
     """Joins two neighbouring stretches: whether a new number begins in each, and the sum since the last one began."""
-    (begun, total), (begins, more) = before, after
-    return begun | begins, jnp.where(begins, more, total + more)
+    (begun, total), (begins, next_total) = before, after
+    return begun | begins, jnp.where(begins, next_total, total + next_total)

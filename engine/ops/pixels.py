@@ -26,5 +26,5 @@ def _windows(pixels: Pixels) -> Array:
         part = lax.dynamic_slice(mean, (0, *corner), size)
         return jnp.where(mirrored, part[..., ::-1], part)
 
-    made: Array = jax.vmap(window)(jnp.asarray(pixels.corners), jnp.asarray(pixels.mirrored))
-    return made
+    windows: Array = jax.vmap(window)(jnp.asarray(pixels.corners), jnp.asarray(pixels.mirrored))
+    return windows

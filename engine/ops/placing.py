@@ -27,9 +27,9 @@ def _put(x: Array, where: Array, size: int) -> Array:
         .at[row, places]
         .max(jnp.arange(x.shape[-1], dtype=jnp.int32), mode="drop")
     )
-    there = jnp.all((places >= 0) & (places < size), axis=1, keepdims=True)
+    in_range = jnp.all((places >= 0) & (places < size), axis=1, keepdims=True)
     filled = jnp.where(source < 0, 0, jnp.take_along_axis(rows, jnp.maximum(source, 0), axis=1))
-    return jnp.where(there, filled, jnp.nan).reshape(*x.shape[:-1], size)
+    return jnp.where(in_range, filled, jnp.nan).reshape(*x.shape[:-1], size)
 
 
 def _put_fwd(x: Array, where: Array, size: int) -> tuple[Array, Array]:

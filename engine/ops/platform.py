@@ -36,7 +36,7 @@ def widened(form: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
 
     def wide(*arrays: jax.Array | None) -> jax.Array:
         low = jnp.bfloat16
-        made = form(*(a.astype(jnp.float32) if a is not None and a.dtype == low else a for a in arrays))
-        return made.astype(low) if arrays[0] is not None and arrays[0].dtype == low else made
+        result = form(*(a.astype(jnp.float32) if a is not None and a.dtype == low else a for a in arrays))
+        return result.astype(low) if arrays[0] is not None and arrays[0].dtype == low else result
 
     return wide

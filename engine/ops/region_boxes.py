@@ -26,18 +26,18 @@ def overlap(mode: str, pixel: float, *, matching: bool = False) -> Overlap:
         side = boxes[..., 2:] - boxes[..., :2]
         return xp.where(xp.all(side + pixel > 0 if matching else side >= 0, axis=-1), xp.prod(side + pixel, axis=-1), 0)
 
-    def share(later: Array, kept: Array) -> Array:
+    def share(later: Array, earlier: Array) -> Array:
         xp = later.__array_namespace__()
-        side = xp.minimum(later[..., 2:], kept[..., 2:]) - xp.maximum(later[..., :2], kept[..., :2])
+        side = xp.minimum(later[..., 2:], earlier[..., 2:]) - xp.maximum(later[..., :2], earlier[..., :2])
         down = side[..., 1] >= 0 if matching else side[..., 1] > 0
-        together = (side[..., 0] >= 0) & down & (area(later) > 0) & (area(kept) > 0)
+        together = (side[..., 0] >= 0) & down & (area(later) > 0) & (area(earlier) > 0)
         common = xp.where(together, xp.prod(side + pixel, axis=-1), 0)
-        whole = {
-            "IOU": area(later) + area(kept) - common,
-            "IOMU": xp.minimum(area(later), area(kept)),
-            "IOFU": area(kept),
+        denominator = {
+            "IOU": area(later) + area(earlier) - common,
+            "IOMU": xp.minimum(area(later), area(earlier)),
+            "IOFU": area(earlier),
         }[mode]
-        return xp.where(together, common / xp.where(together, whole, 1), 0)
+        return xp.where(together, common / xp.where(together, denominator, 1), 0)
 
     return share
 

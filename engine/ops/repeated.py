@@ -31,8 +31,8 @@ def _backward(places: tuple[int, ...], axis: int, size: int, _: None, dy: Array)
     table = np.full((size, max(map(len, copies))), -1)
     for i, of_one in enumerate(copies):
         table[i, : len(of_one)] = of_one
-    there = np.reshape(table >= 0, (*table.shape, *[1] * (dy.ndim - axis - 1)))
-    return (jnp.where(there, jnp.take(dy, np.maximum(table, 0), axis), 0).sum(axis + 1),)
+    present = np.reshape(table >= 0, (*table.shape, *[1] * (dy.ndim - axis - 1)))
+    return (jnp.where(present, jnp.take(dy, np.maximum(table, 0), axis), 0).sum(axis + 1),)
 
 
 _repeated.defvjp(_forward, _backward)

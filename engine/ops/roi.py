@@ -47,14 +47,14 @@ def _search(x: Array, pictures: Array, rows: Bounds, columns: Bounds, *, places:
     each = -(-channels // blocks)
     padded = jnp.pad(x, ((0, 0), (0, blocks * each - channels), (0, 0), (0, 0)))
     by_block = jnp.moveaxis(padded.reshape(len(x), blocks, each, *x.shape[2:]), (1, 2), (0, -1))
-    there = ((pictures >= 0) & (pictures < len(x)))[:, None, None, None]
-    corners, full = _corners(x.shape, jnp.where(there[:, 0, 0, 0], pictures, 0), rows, columns)
+    valid = ((pictures >= 0) & (pictures < len(x)))[:, None, None, None]
+    corners, full = _corners(x.shape, jnp.where(valid[:, 0, 0, 0], pictures, 0), rows, columns)
 
     def of_block(block: Array) -> Found:
         tables = [table.reshape(-1, each) for table in _windows(block, places=places)]
-        found = [tuple(jnp.take(table, at, 0, mode="clip") for table in tables) for at in corners]
-        value, *where = reduce(_better, found)
-        value = jnp.where(there, jnp.where(full, value, 0), jnp.nan)
+        candidates = [tuple(jnp.take(table, at, 0, mode="clip") for table in tables) for at in corners]
+        value, *where = reduce(_better, candidates)
+        value = jnp.where(valid, jnp.where(full, value, 0), jnp.nan)
         return tuple(jnp.moveaxis(v, -1, 1) for v in (value, *(jnp.where(full, w, -1) for w in where)))
 
     shape = len(pictures), blocks * each, *full.shape[1:3]
@@ -63,8 +63,8 @@ def _search(x: Array, pictures: Array, rows: Bounds, columns: Bounds, *, places:
 
 def _blocks(shape: tuple[int, ...], tables: int) -> int:
     """The number of blocks that channels are split into, so that the tables of a block stay below TABLE."""
-    whole = 4 * tables * math.prod(shape) * shape[2].bit_length() * shape[3].bit_length()
-    return max(1, min(shape[1], -(-whole // TABLE)))
+    total_bytes = 4 * tables * math.prod(shape) * shape[2].bit_length() * shape[3].bit_length()
+    return max(1, min(shape[1], -(-total_bytes // TABLE)))
 
 
 def _windows(x: Array, *, places: bool) -> Found:
@@ -81,14 +81,14 @@ def _doubled(window: Found, axis: int) -> list[Found]:
     """The maxima of windows, and of windows 2, 4, … times as long along an axis."""
     size, sizes, length = window[0].shape[axis], [window], 1
 
-    def part(found: Found, start: int, stop: int) -> Found:
-        return tuple(lax.slice_in_dim(v, start, stop, axis=axis) for v in found)
+    def part(maxima: Found, start: int, stop: int) -> Found:
+        return tuple(lax.slice_in_dim(v, start, stop, axis=axis) for v in maxima)
 
     while 2 * length <= size:
         last = sizes[-1]
         longer = _better(part(last, 0, size - length), part(last, length, size))
-        whole = tuple(jnp.concatenate(v, axis) for v in zip(longer, part(last, size - length, size), strict=True))
-        sizes.append(lax.optimization_barrier(whole))  # otherwise XLA recomputes each size for all that follow
+        doubled = tuple(jnp.concatenate(v, axis) for v in zip(longer, part(last, size - length, size), strict=True))
+        sizes.append(lax.optimization_barrier(doubled))  # otherwise XLA recomputes each size for all that follow
         length *= 2
     return sizes
 
@@ -131,8 +131,8 @@ def _max_bwd(saved: tuple[Array, Array, Array, Array], dy: Array) -> tuple[Array
     counted = jnp.where((where >= 0) & pulls[:, None, None, None], dy, 0)
     flat = (*where.shape[:2], where.shape[2] * where.shape[3])
     one_by_one, compared = (partial(form, shape=x.shape) for form in (_added, to_maxima))
-    given = counted.reshape(flat), pictures, where.reshape(flat)
-    dx: Array = platform.dependent(*given, cpu=one_by_one, default=compared)
+    arguments = counted.reshape(flat), pictures, where.reshape(flat)
+    dx: Array = platform.dependent(*arguments, cpu=one_by_one, default=compared)
     return dx, None, None, None, None
 
 
@@ -160,11 +160,11 @@ def to_maxima(dy: Array, pictures: Array, where: Array, shape: tuple[int, ...]) 
     mine = (pictures[:, None] == jnp.arange(pictures_n))[:, :, None, None, None]
 
     def of_block(block: tuple[Array, Array]) -> Array:
-        given, place = (v[:, None, :, :, None] for v in block)
-        return jnp.sum(jnp.where(mine & (place == jnp.arange(plane)), given, 0), (0, 3))
+        gradient, place = (v[:, None, :, :, None] for v in block)
+        return jnp.sum(jnp.where(mine & (place == jnp.arange(plane)), gradient, 0), (0, 3))
 
-    made = jnp.moveaxis(lax.map(of_block, (by_block(dy), by_block(where))), 0, 1)
-    return made.reshape(pictures_n, blocks * each, plane)[:, :channels].reshape(shape)
+    dx = jnp.moveaxis(lax.map(of_block, (by_block(dy), by_block(where))), 0, 1)
+    return dx.reshape(pictures_n, blocks * each, plane)[:, :channels].reshape(shape)
 
 
 max_of_bins.defvjp(_max_fwd, _max_bwd)
@@ -184,8 +184,8 @@ def weighted_bins(x: Array, pictures: Array, rows: Array, columns: Array) -> Arr
     else:
         across = jnp.einsum("ncijhw,rnih->rcijw", x, by_picture)
         y = jnp.einsum("rcijw,rjw->rcij", across, columns)
-    there = (pictures >= 0) & (pictures < x.shape[0])
-    return jnp.where(there[:, None, None, None], y, jnp.nan)
+    valid = (pictures >= 0) & (pictures < x.shape[0])
+    return jnp.where(valid[:, None, None, None], y, jnp.nan)
 
 
 def span_weights(start: Array, end: Array, size: int) -> Array:
@@ -202,8 +202,8 @@ def sample_weights(at: Array, size: int, beyond: float = 1) -> Array:
     `beyond` is 1.
     """
     outside = (at < -beyond) | (at > size - 1 + beyond)
-    kept = jnp.clip(at, 0, size - 1)[..., None]
-    weights = jnp.maximum(0, 1 - jnp.abs(kept - jnp.arange(size)))
+    clipped = jnp.clip(at, 0, size - 1)[..., None]
+    weights = jnp.maximum(0, 1 - jnp.abs(clipped - jnp.arange(size)))
     return jnp.mean(jnp.where(outside[..., None], 0, weights), axis=-2)
 
 

@@ -36,7 +36,7 @@ class _Axis(NamedTuple):
 class _Samples(NamedTuple):
     """One sample of each bin of each region along an axis, both (R, bins): whether it exists, and its place."""
 
-    there: Array
+    valid: Array
     at: Array
 
 
@@ -67,9 +67,9 @@ def _search(x: Array, rois: Array, bins: Bins, scale: float) -> tuple[_Best, Arr
     """The largest values, and which regions (R) are valid, so that there is anything to find."""
     pictures, rows, columns = _axes(x, rois, bins, scale)
     fits = [axis.length()[:, 0] <= LARGEST * axis.size for axis in (rows, columns)]
-    there = (pictures >= 0) & (pictures < len(x)) & fits[0] & fits[1]
+    valid = (pictures >= 0) & (pictures < len(x)) & fits[0] & fits[1]
     member = (pictures[:, None] == jnp.arange(len(x))).astype(x.dtype)
-    steps = [_steps(axis, there) for axis in (rows, columns)]
+    steps = [_steps(axis, valid) for axis in (rows, columns)]
 
     def down(state: tuple[Array, _Best]) -> tuple[Array, _Best]:
         offsets, best = state
@@ -81,14 +81,14 @@ def _search(x: Array, rois: Array, bins: Bins, scale: float) -> tuple[_Best, Arr
             offsets, best = inner
             return offsets + steps[1], _better(best, across, sampled, _sampled(columns, offsets), columns.size)
 
-        _, best = lax.while_loop(lambda inner: _more(inner[0]), along, (_first(columns, there), best))
+        _, best = lax.while_loop(lambda inner: _more(inner[0]), along, (_first(columns, valid), best))
         return offsets + steps[0], best
 
     shape = (len(rois), x.shape[1], *bins)
     none = _Best(jnp.full(shape, jnp.finfo(x.dtype).min, x.dtype), *[jnp.full(shape, -1, x.dtype)] * 2)
-    _, best = lax.while_loop(lambda state: _more(state[0]), down, (_first(rows, there), none))
+    _, best = lax.while_loop(lambda state: _more(state[0]), down, (_first(rows, valid), none))
     value = jnp.where((best.row == -1) & (best.column == -1), 0, best.value)
-    return best._replace(value=jnp.where(there[:, None, None, None], value, jnp.nan)), there
+    return best._replace(value=jnp.where(valid[:, None, None, None], value, jnp.nan)), valid
 
 
 def _axes(x: Array, rois: Array, bins: Bins, scale: float) -> tuple[Array, _Axis, _Axis]:
@@ -97,14 +97,14 @@ def _axes(x: Array, rois: Array, bins: Bins, scale: float) -> tuple[Array, _Axis
     return rois[:, 0].astype(jnp.int32), rows, columns
 
 
-def _first(axis: _Axis, there: Array) -> Array:
+def _first(axis: _Axis, valid: Array) -> Array:
     """(R, bins): where each bin begins, in bins; past its end for regions that aren't valid."""
-    return jnp.arange(axis.bins, dtype=jnp.float32) + jnp.where(there[:, None], 0, jnp.inf)
+    return jnp.arange(axis.bins, dtype=jnp.float32) + jnp.where(valid[:, None], 0, jnp.inf)
 
 
-def _steps(axis: _Axis, there: Array) -> Array:
+def _steps(axis: _Axis, valid: Array) -> Array:
     """(R, 1): the distance between samples, in bins; infinite if there is only one."""
-    return 1 / jnp.where(there[:, None], jnp.ceil(bin_lengths(axis.length()[:, 0], axis.bins)), 0)
+    return 1 / jnp.where(valid[:, None], jnp.ceil(bin_lengths(axis.length()[:, 0], axis.bins)), 0)
 
 
 def _more(offsets: Array) -> Array:
@@ -113,9 +113,9 @@ def _more(offsets: Array) -> Array:
 
 def _sampled(axis: _Axis, offsets: Array) -> _Samples:
     """The samples at `offsets` (R, bins), in bins; none further than half an element outside of the map."""
-    taken = offsets <= jnp.arange(axis.bins) + 1
-    at = axis.start + jnp.where(taken, offsets, 0) * bin_lengths(axis.length()[:, 0], axis.bins)
-    return _Samples(taken & (at >= -0.5) & (at <= axis.size - 0.5), jnp.clip(at, 0, axis.size - 1))
+    in_bin = offsets <= jnp.arange(axis.bins) + 1
+    at = axis.start + jnp.where(in_bin, offsets, 0) * bin_lengths(axis.length()[:, 0], axis.bins)
+    return _Samples(in_bin & (at >= -0.5) & (at <= axis.size - 0.5), jnp.clip(at, 0, axis.size - 1))
 
 
 def _weights(sampled: _Samples, size: int) -> Array:
@@ -125,23 +125,23 @@ def _weights(sampled: _Samples, size: int) -> Array:
 
 def _better(best: _Best, across: Array, rows: _Samples, columns: _Samples, size: int) -> _Best:
     value = jnp.einsum("rciw,rjw->rcij", across, _weights(columns, size))
-    there = rows.there[:, None, :, None] & columns.there[:, None, None, :]
-    ahead = there & (value > best.value)
+    valid = rows.valid[:, None, :, None] & columns.valid[:, None, None, :]
+    ahead = valid & (value > best.value)
     places = rows.at[:, None, :, None], columns.at[:, None, None, :]
     return _Best(*(jnp.where(ahead, new, old) for new, old in zip((value, *places), best, strict=True)))
 
 
 def _forward(x: Array, rois: Array, bins: Bins, scale: float) -> tuple[Array, tuple[Array, Array, _Best, Array]]:
-    best, there = _search(x, rois, bins, scale)
-    return best.value, (x, rois, best, there)
+    best, valid = _search(x, rois, bins, scale)
+    return best.value, (x, rois, best, valid)
 
 
 def _backward(bins: Bins, scale: float, saved: tuple[Array, Array, _Best, Array], dy: Array) -> tuple[Array, Array]:
-    x, rois, best, there = saved
+    x, rois, best, valid = saved
     pictures, rows, columns = _axes(x, rois, bins, scale)
-    counted = jnp.where(there[:, None, None, None], dy, 0)
-    kept = jnp.where(there, pictures, 0)
-    return _of_map(x, kept, best, counted, rows, columns), _of_regions(x, kept, best, counted, rows, columns)
+    counted = jnp.where(valid[:, None, None, None], dy, 0)
+    indices = jnp.where(valid, pictures, 0)
+    return _of_map(x, indices, best, counted, rows, columns), _of_regions(x, indices, best, counted, rows, columns)
 
 
 def _of_map(x: Array, pictures: Array, best: _Best, dy: Array, rows: _Axis, columns: _Axis) -> Array:
@@ -152,8 +152,8 @@ def _of_map(x: Array, pictures: Array, best: _Best, dy: Array, rows: _Axis, colu
         down = jnp.maximum(0, 1 - jnp.abs(row[..., None] - jnp.arange(rows.size))) * counts_down[:, None]
         across = jnp.maximum(0, 1 - jnp.abs(column[..., None] - jnp.arange(columns.size))) * counts_across
         part = jnp.einsum("cpqh,cpqw->chw", down * mine[..., None], across)[None]
-        here = lax.dynamic_slice_in_dim(dx, picture, 1)
-        return lax.dynamic_update_slice_in_dim(dx, here + part, picture, 0), None
+        before = lax.dynamic_slice_in_dim(dx, picture, 1)
+        return lax.dynamic_update_slice_in_dim(dx, before + part, picture, 0), None
 
     regions = pictures, best.row, best.column, dy, _counts(rows), _counts(columns)
     return lax.scan(add, jnp.zeros_like(x), regions)[0]

@@ -38,8 +38,8 @@ def corrected(quotient: Array, x: Array, by: Array) -> Array:
     """
     upper, divisor = _upper(quotient), _upper(by)
     lower, rest = quotient - upper, by - divisor
-    left = ((x - upper * divisor) - upper * rest - lower * divisor) - lower * rest
-    return quotient + lax.stop_gradient(jnp.where(jnp.isfinite(left), left / by, 0))
+    remainder = ((x - upper * divisor) - upper * rest - lower * divisor) - lower * rest
+    return quotient + lax.stop_gradient(jnp.where(jnp.isfinite(remainder), remainder / by, 0))
 
 
 def _upper(x: Array) -> Array:

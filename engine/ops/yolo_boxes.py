@@ -42,13 +42,13 @@ def offsets(truth: Array, anchors: Array, size: tuple[float, float]) -> Array:
     return jnp.stack([*steps, *(jnp.log(v * size[i] / anchors[:, i, None, None]) for i, v in enumerate((w, h)))], 1)
 
 
-def nearest(found: Array, labels: Array) -> Array:
-    """The largest overlap of each of the boxes `found` (…, 4) with any of `labels` (T, 5): class, x, y, w, h.
+def nearest(predicted: Array, labels: Array) -> Array:
+    """The largest overlap of each of the boxes `predicted` (…, 4) with any of `labels` (T, 5): class, x, y, w, h.
 
     The first label whose x is 0 ends the list.
     """
-    there = jnp.cumprod(labels[:, 1] != 0) > 0
-    return jnp.max(jnp.where(there, overlap(found[..., None, :], labels[:, 1:]), 0), -1, initial=0)
+    listed = jnp.cumprod(labels[:, 1] != 0) > 0
+    return jnp.max(jnp.where(listed, overlap(predicted[..., None, :], labels[:, 1:]), 0), -1, initial=0)
 
 
 def centred(sizes: Array) -> Array:
