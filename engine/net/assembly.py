@@ -25,38 +25,41 @@ class Unchanged(NamedTuple):
 
 
 def assemble(
-    nodes: Sequence[Node], layers: Iterable[Layer], given: Mapping[str, Shape], unchanged: Unchanged | None = None
+    nodes: Sequence[Node],
+    layers: Iterable[Layer],
+    known_shapes: Mapping[str, Shape],
+    unchanged: Unchanged | None = None,
 ) -> Assembly:
-    """Sets up `layers`, one per node. given: the known shapes of sources' and dynamic layers' tops, by blob name.
+    """Sets up `layers`, one per node. known_shapes: those of sources' and dynamic layers' tops, by blob name.
 
     Raises LayerError if layers don't fit together.
     """
-    made = Assembly([], [], [], {})
+    assembly = Assembly([], [], [], {})
     for i, (node, layer) in enumerate(zip(nodes, layers, strict=True)):
         if unchanged is None or i <= unchanged.last:
-            _add(made, node, layer, given)
+            _add(assembly, node, layer, known_shapes)
         else:
-            _keep(made, unchanged.assembly, i)
-    return made
+            _keep(assembly, unchanged.assembly, i)
+    return assembly
 
 
-def _add(made: Assembly, node: Node, layer: Layer, given: Mapping[str, Shape]) -> None:
-    bottoms = [made.shapes[v] for v in node.bottoms]
-    tops = _tops_of(node, layer, len(made.layers))
-    known = given if isinstance(layer, SourceLayer) or layer.dynamic else {}
+def _add(assembly: Assembly, node: Node, layer: Layer, known_shapes: Mapping[str, Shape]) -> None:
+    bottoms = [assembly.shapes[v] for v in node.bottoms]
+    tops = _tops_of(node, layer, len(assembly.layers))
+    known = known_shapes if isinstance(layer, SourceLayer) or layer.dynamic else {}
     shapes = layer.build(bottoms, [known.get(v.blob) for v in tops])
     weights = fits.loss_weights(node, len(tops))
-    made.shapes.update(zip(tops, shapes, strict=True))
-    made.loss_weights.append(weights or [float(layer.loss)] * min(1, len(tops)) + [0.0] * (len(tops) - 1))
-    made.layers.append(layer)
-    made.tops.append(tops)
+    assembly.shapes.update(zip(tops, shapes, strict=True))
+    assembly.loss_weights.append(weights or [float(layer.loss)] * min(1, len(tops)) + [0.0] * (len(tops) - 1))
+    assembly.layers.append(layer)
+    assembly.tops.append(tops)
 
 
-def _keep(made: Assembly, other: Assembly, i: int) -> None:
-    made.shapes.update((v, other.shapes[v]) for v in other.tops[i])
-    made.loss_weights.append(other.loss_weights[i])
-    made.layers.append(other.layers[i])
-    made.tops.append(other.tops[i])
+def _keep(assembly: Assembly, other: Assembly, i: int) -> None:
+    assembly.shapes.update((v, other.shapes[v]) for v in other.tops[i])
+    assembly.loss_weights.append(other.loss_weights[i])
+    assembly.layers.append(other.layers[i])
+    assembly.tops.append(other.tops[i])
 
 
 def _tops_of(node: Node, layer: Layer, number: int) -> tuple[Value, ...]:

@@ -17,10 +17,10 @@ def size(net: Net) -> int:
 
 def check(net: Net) -> None:
     """Raises NetError if the blobs of a net, to be trained on the CPU, are far too large."""
-    asked = size(net)
-    if asked > MARGIN * memory.limit():
+    net_bytes = size(net)
+    if net_bytes > MARGIN * memory.limit():
         where = net.graph.nodes[0].origin.path
         raise NetError(
-            f"{f'{where}: ' if where else ''}the net, with all its blobs, {memory.lacking(asked)}. Give its data "
+            f"{f'{where}: ' if where else ''}the net, with all its blobs, {memory.lacking(net_bytes)}. Give its data "
             "layers smaller batches; iter_size adds up the gradients of several."
         )

@@ -30,11 +30,11 @@ class Labels(NamedTuple):
 
 def read(nodes: Sequence[Node], layers: Sequence[Layer], tops: Sequence[Sequence[Value]]) -> list[Labels]:
     """Every bottom of a net that holds labels."""
-    made = {v: i for i, values in enumerate(tops) for v in values}
+    makers = {v: i for i, values in enumerate(tops) for v in values}
 
     def unsplit(value: Value) -> Value:
-        while layers[made[value]].copies:
-            value = nodes[made[value]].bottoms[0]
+        while layers[makers[value]].copies:
+            value = nodes[makers[value]].bottoms[0]
         return value
 
     return [
@@ -45,27 +45,27 @@ def read(nodes: Sequence[Node], layers: Sequence[Layer], tops: Sequence[Sequence
 
 
 def by_source(
-    found: Sequence[Labels], layers: Sequence[Layer], tops: Sequence[Sequence[Value]]
+    labels: Sequence[Labels], layers: Sequence[Layer], tops: Sequence[Sequence[Value]]
 ) -> dict[str, tuple[LabelBounds, ...]]:
     """For each top of a source (Input layers included) that holds labels: the bounds of all layers that read it."""
     of_sources = {
         v for layer, values in zip(layers, tops, strict=True) if isinstance(layer, SourceLayer) for v in values
     }
     bounds: defaultdict[str, list[LabelBounds]] = defaultdict(list)
-    for each in found:
+    for each in labels:
         if each.value in of_sources:
             bounds[each.value.blob].append(each.bounds)
     return {blob: tuple(all_of_it) for blob, all_of_it in bounds.items()}
 
 
-def unchecked(found: Sequence[Labels], layers: Sequence[Layer], tops: Sequence[Sequence[Value]]) -> list[Labels]:
+def unchecked(labels: Sequence[Labels], layers: Sequence[Layer], tops: Sequence[Sequence[Value]]) -> list[Labels]:
     """The class labels that aren't checked where batches are made: the net computes them, or its caller passes them.
 
     Targets without classes are not checked: as in Caffe they may be NaN, which shows in the loss.
     """
     read_here = (isinstance(layer, SourceLayer) and layer.reads_data for layer in layers)
     checked = {v for values, read in zip(tops, read_here, strict=True) if read for v in values}
-    return [each for each in found if each.value not in checked and each.bounds.classes is not None]
+    return [each for each in labels if each.value not in checked and each.bounds.classes is not None]
 
 
 def look(bounds: LabelBounds, labels: Array) -> Array:
@@ -77,14 +77,14 @@ def look(bounds: LabelBounds, labels: Array) -> Array:
     return jnp.stack([outside.any().astype(jnp.float32), flat[jnp.argmax(outside)]])
 
 
-def refuse(found: Sequence[Labels], layers: Sequence[Layer], looked: Any) -> None:
-    """Raises LayerError for the first of `found` with a label out of bounds.
+def refuse(labels: Sequence[Labels], layers: Sequence[Layer], looked: Any) -> None:
+    """Raises LayerError for the first of `labels` with a label out of bounds.
 
     looked (len(found), 2): the result of `look` for each.
     """
-    for each, (outside, label) in zip(found, np.asarray(looked), strict=True):
+    for each, (outside, label) in zip(labels, np.asarray(looked), strict=True):
         if outside:
-            beside = [other.bounds for other in found if other.value == each.value]
+            beside = [other.bounds for other in labels if other.value == each.value]
             layer = layers[each.layer]
             blob = layer.node.origin.bottoms[each.bottom]
             raise layer.error(replace(each.bounds, layer="").complaint(float(label), blob, beside))

@@ -41,11 +41,11 @@ def _above(nodes: Sequence[Node], tops: Sequence[Sequence[Value]], learns: Seque
     """What depends on a learnable parameter, from the first layer to the last."""
     needs: dict[Value, bool] = {}
     layers, bottoms = [], []
-    for node, made, learned in zip(nodes, tops, learns, strict=True):
-        found = [needs[v] for v in node.bottoms]
-        layers.append(learned or any(found))
-        bottoms.append(tuple(node.config.propagate_down or found))
-        needs.update(dict.fromkeys(made, layers[-1]))
+    for node, own_tops, learned in zip(nodes, tops, learns, strict=True):
+        bottom_needs = [needs[v] for v in node.bottoms]
+        layers.append(learned or any(bottom_needs))
+        bottoms.append(tuple(node.config.propagate_down or bottom_needs))
+        needs.update(dict.fromkeys(own_tops, layers[-1]))
     return NeedsBackward(tuple(layers), tuple(bottoms))
 
 

@@ -25,7 +25,7 @@ from engine.net.last_used import LastUsed
 from engine.net.needs_backward import NeedsBackward, needs_backward
 from engine.net.parameters import cleared, shaped
 from engine.net.sized import Sized
-from engine.net.spans import Given, Probes, Span
+from engine.net.spans import Arguments, Probes, Span
 from engine.net.steps import Step
 from engine.net.tape import Tape, push
 from engine.proto import caffe_pb2 as pb
@@ -57,7 +57,7 @@ class Net:
     """A net with known shapes. It holds no arrays: `forward` takes the parameters as a list in the order of `params`.
 
     layers: the layers, splits included, in the file's order. shapes: the shape of every version of every blob.
-    param_ids: for each layer, the number in `params` of each of its parameters. kept: the numbers of the parameters
+    param_ids: for each layer, the number in `params` of each of its parameters. model_params: the numbers of those
     that models hold. recurrent_state: the numbers of what layers remember from pass to pass. loss_weights: for each
     layer, one weight per top.
     """
@@ -78,21 +78,21 @@ class Net:
         Raises LayerError if layers don't fit together.
         """
         self.graph, self.precision = graph, precision
-        self._given = dict(shapes or {})
+        self._known_shapes = dict(shapes or {})
         self._sizes: LastUsed[Any, Net] = LastUsed(SIZES)
         if not layers:
             known_layers.check(graph, known())
-        self._built = assemble(graph.nodes, layers or map(create, graph.nodes), self._given, unchanged)
+        self._built = assemble(graph.nodes, layers or map(create, graph.nodes), self._known_shapes, unchanged)
         self.layers, self.tops, self.loss_weights, self.shapes = self._built
         declared, self.param_ids = parameters.declared(graph.nodes, self.layers)
         recurrent, self.recurrent_ids = parameters.recurrent(self.layers, len(declared))
         self.params = declared + recurrent
-        self.kept = range(len(declared))
+        self.model_params = range(len(declared))
         self.recurrent_state = range(len(declared), len(self.params))
         self.output_names = list(graph.outputs)
         self.needs_backward = self._needs_backward()
-        self._given = {**self._source_shapes(), **self._given}
-        self._sizes.put(tuple(self._given.items()), self)
+        self._known_shapes = {**self._source_shapes(), **self._known_shapes}
+        self._sizes.put(tuple(self._known_shapes.items()), self)
 
     @classmethod
     def from_param(
@@ -114,18 +114,18 @@ class Net:
         fit the new shapes, they keep their old ones. Raises LayerError if an earlier layer does not fit, or if the
         shape of a parameter would change.
         """
-        wanted, end = {**self._given, **shapes}, len(self.layers) - 1
-        sizes = tuple(wanted.items())
+        new_shapes, end = {**self._known_shapes, **shapes}, len(self.layers) - 1
+        sizes = tuple(new_shapes.items())
         until = next((i for i in range(first, (end if last is None else last) + 1) if self.layers[i].dynamic), last)
         for key in (sizes, (sizes, until)):
             if (net := self._sizes.get(key)) is not None:
                 return net
         try:
-            return self._set_up(sizes, wanted, end)
+            return self._set_up(sizes, new_shapes, end)
         except LayerError:
             if until is None or until == end:
                 raise
-            return self._set_up((sizes, until), wanted, until)
+            return self._set_up((sizes, until), new_shapes, until)
 
     def _set_up(self, key: Any, shapes: Mapping[str, Shape], until: int) -> "Net":
         layers = [layer.blank() if i <= until else layer for i, layer in enumerate(self.layers)]
@@ -263,9 +263,9 @@ class Net:
         for start, end in spans.spans(self.layers, 0, len(self.layers) - 1):
             current = [updates.get(k, p) for k, p in enumerate(params)]
             net = net.measured(start, current, [values[v] for v in self.graph.nodes[start].bottoms])
-            made, changed = net._span(Span(start, end, keep), current, values, key, probes, joined, tape)
-            net = net.grown(start, made)
-            values.update(made)
+            span_tops, changed = net._span(Span(start, end, keep), current, values, key, probes, joined, tape)
+            net = net.grown(start, span_tops)
+            values.update(span_tops)
             updates.update(changed)
         values = {v: values[v] for tops in self.tops for v in tops if v in values}  # in the net's order
         sinks = {layer.name: [values[v] for v in node.bottoms] for layer, node, _, _ in rows if layer.sink}
@@ -285,24 +285,24 @@ class Net:
         probes: Probes,
         joined: Sequence[Step],
         tape: Tape | None,
-    ) -> spans.Made:
+    ) -> spans.Outputs:
         """The tops that a span hands on, and new values of state parameters; compiled here if the net is not."""
         start, end = span.start, span.end
         rows = [*self.param_ids[start : end + 1], *self.recurrent_ids[start : end + 1]]
-        given = Given(
+        arguments = Arguments(
             {k: params[k] for ids in rows for k in ids},
             {v: values[v] for v in spans.reads(self.layers, self.graph.nodes, self.tops, start, end)},
             key,
             {at: probe for at, probe in probes.items() if start <= at[0] <= end},
         )
         if tape:
-            return tape.run(self, span, given)
-        if self.dynamic and not self.layers[start].host and not given.traced:
-            return self.run_span(span, given)
-        return spans.run(self, span, given, joined)
+            return tape.run(self, span, arguments)
+        if self.dynamic and not self.layers[start].host and not arguments.traced:
+            return self.run_span(span, arguments)
+        return spans.run(self, span, arguments, joined)
 
     @cached_property
-    def run_span(self) -> Callable[[Span, Given], spans.Made]:
+    def run_span(self) -> Callable[[Span, Arguments], spans.Outputs]:
         """`spans.run_compiled`, compiled."""
         return jitted(partial(spans.run_compiled, self), static_argnums=0)
 
@@ -322,17 +322,19 @@ class Net:
     ) -> tuple[list[Array], dict[int, Array]]:
         """Like `run`, for a step, which may be several layers computed as one."""
         layer, numbers = step.layer, range(step.first, step.last + 1)
-        kept, recurrent = ([k for i in numbers for k in ids[i]] for ids in (self.param_ids, self.recurrent_ids))
-        own = [shaped(params[k], decl.shape) for decl, k in zip(layer.params, kept, strict=True)]
-        own += [cleared(params[k], decl.shape) for decl, k in zip(layer.recurrent_state, recurrent, strict=True)]
-        given = self._converted(layer, own), self._converted(layer, bottoms)
+        param_ids, recurrent_ids = (
+            [k for i in numbers for k in ids[i]] for ids in (self.param_ids, self.recurrent_ids)
+        )
+        own = [shaped(params[k], decl.shape) for decl, k in zip(layer.params, param_ids, strict=True)]
+        own += [cleared(params[k], decl.shape) for decl, k in zip(layer.recurrent_state, recurrent_ids, strict=True)]
+        arguments = self._converted(layer, own), self._converted(layer, bottoms)
         with jax.named_scope(layer.name.replace("/", ".") or layer.type):
-            tops, changed = layer.apply(*given, Context(key, step.first))
+            tops, changed = layer.apply(*arguments, Context(key, step.first))
         if layer.precision == "low":
             tops = [checkpoint_name(top, PRODUCT) for top in tops]
         if layer.precision == "mixed":
             tops = [top.astype(jnp.result_type(*bottoms)) for top in tops]
-        return tops, {(kept + recurrent)[n]: value for n, value in changed.items()}
+        return tops, {(param_ids + recurrent_ids)[n]: value for n, value in changed.items()}
 
     def _converted(self, layer: Layer, arrays: Sequence[Array]) -> Sequence[Array]:
         """A layer's input arrays, converted to the precision in which it computes."""
@@ -354,11 +356,11 @@ class Net:
             return self
         return self.resized({v.blob: shape for v, shape in zip(self.tops[i], shapes, strict=True)}, i + 1)
 
-    def grown(self, i: int, made: Mapping[Value, Array]) -> "Net":
-        """This net; if layer `i` computes on the host, with its tops of the shapes that it has `made`."""
+    def grown(self, i: int, tops: Mapping[Value, Array]) -> "Net":
+        """This net; if layer `i` computes on the host, with the shapes of its `tops`."""
         if not self.layers[i].host:
             return self
-        return self.resized({v.blob: tuple(made[v].shape) for v in self.tops[i]}, i + 1)
+        return self.resized({v.blob: tuple(tops[v].shape) for v in self.tops[i]}, i + 1)
 
     @cached_property
     def dynamic(self) -> bool:

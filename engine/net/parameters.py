@@ -74,21 +74,21 @@ def written(layer: Layer) -> list[np.ndarray]:
     if not layer.config.blobs or not layer.params:
         return []
     try:
-        given = [binary.to_array(blob) for blob in layer.config.blobs]
+        arrays = [binary.to_array(blob) for blob in layer.config.blobs]
     except SnapshotError as error:
         raise layer.error(str(error)) from None
-    wanted = [(decl.name, decl.shape) for decl in layer.params]
-    if said := model_fit.complaint(layer.name, [value.shape for value in given], wanted):
-        raise layer.error(said)
-    own = zip(ordered(given, wanted), layer.params, strict=True)
+    expected = [(decl.name, decl.shape) for decl in layer.params]
+    if complaint := model_fit.complaint(layer.name, [value.shape for value in arrays], expected):
+        raise layer.error(complaint)
+    own = zip(ordered(arrays, expected), layer.params, strict=True)
     return [value.reshape(decl.shape) for value, decl in own]
 
 
-def ordered(given: Sequence[np.ndarray], wanted: Sequence[tuple[str, Shape]]) -> Sequence[np.ndarray]:
-    """`given`, a layer's arrays that fit it, in the order of its parameters; averages of another kind start from 0."""
-    if model_fit.from_nvidia_017([value.shape for value in given], wanted):
-        return [*(given[i] for i in model_fit.NVIDIA_017[:4]), np.zeros(1, np.float32)]
-    return given
+def ordered(arrays: Sequence[np.ndarray], expected: Sequence[tuple[str, Shape]]) -> Sequence[np.ndarray]:
+    """`arrays`, a layer's arrays that fit it, in the order of its parameters; averages of another kind start from 0."""
+    if model_fit.from_nvidia_017([value.shape for value in arrays], expected):
+        return [*(arrays[i] for i in model_fit.NVIDIA_017[:4]), np.zeros(1, np.float32)]
+    return arrays
 
 
 def _check_memory(params: Sequence[Param], layers: Sequence[Layer]) -> None:

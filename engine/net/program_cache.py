@@ -45,13 +45,13 @@ class NoKey(TypeError):
 
 def digest(parts: Any) -> str | None:
     """A SHA-256 of a value, which no other value has; None if the value has parts that can't be compared."""
-    made = hashlib.sha256()
+    sha256 = hashlib.sha256()
     try:
         for piece in _pieces(parts):
-            made.update(piece)
+            sha256.update(piece)
     except NoKey:
         return None
-    return made.hexdigest()
+    return sha256.hexdigest()
 
 
 def key(made_of: str, args: Any, options: Mapping[str, Any] | None) -> str | None:
@@ -141,8 +141,8 @@ def _folder() -> Path | None:
 
 def _prune(folder: Path) -> None:
     """Removes the least recently used files beyond `BYTES`; in time that includes what killed processes left behind."""
-    found = sorted(((p.stat(), p) for p in folder.iterdir()), key=lambda each: -each[0].st_mtime)
-    for (_, path), total in zip(found, accumulate(status.st_size for status, _ in found), strict=True):
+    newest_first = sorted(((p.stat(), p) for p in folder.iterdir()), key=lambda each: -each[0].st_mtime)
+    for (_, path), total in zip(newest_first, accumulate(status.st_size for status, _ in newest_first), strict=True):
         if total > BYTES:
             path.unlink(missing_ok=True)
 

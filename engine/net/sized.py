@@ -107,11 +107,13 @@ class Sized:
         return program.run(*args)
 
     def _new(self, full: bool, before: _Program | None, args: Any) -> _Program:
-        said = ""
+        message = ""
         if before:
-            said = f"Compiling {self._name} for a size that comes often, to run faster."
+            message = f"Compiling {self._name} for a size that comes often, to run faster."
         elif len(self._programs) or not full:
-            said = f"Compiling {self._name} for {'another' if len(self._programs) else 'a first'} size of its inputs."
+            message = (
+                f"Compiling {self._name} for {'another' if len(self._programs) else 'a first'} size of its inputs."
+            )
         quick = not full and on_cpu()
         around = onednn_proof.left_out if quick and self._light(*args) else nullcontext
 
@@ -120,7 +122,7 @@ class Sized:
                 return self._function(*args)
 
         with around():
-            return _Program(_compiled(sized, self._made_of, args, self._options, quick=quick, said=said), quick)
+            return _Program(_compiled(sized, self._made_of, args, self._options, quick=quick, message=message), quick)
 
     @cached_property
     def _made_of(self) -> str | None:
@@ -153,18 +155,18 @@ def _compiled(
     options: Mapping[str, Any],
     *,
     quick: bool = False,
-    said: str = "",
+    message: str = "",
 ) -> Callable[..., Any]:
     """The function's program for such arguments, loaded from disk if it is there.
 
-    made_of: the digest of what the function is made of, None if there is none. said: logged if it has to be compiled.
+    made_of: the digest of what the function is made of, None if there is none. message: logged if it is compiled.
     """
     program, how = for_platform(function), compiler_options(quick=quick)
     key = program_cache.key(made_of, args, how) if made_of else None
-    found: Callable[..., Any] | None = program_cache.load(key) if key else None
-    if found is not None:
-        return found
-    if said:
-        log.info("net.cpp:260", said)
+    loaded: Callable[..., Any] | None = program_cache.load(key) if key else None
+    if loaded is not None:
+        return loaded
+    if message:
+        log.info("net.cpp:260", message)
     options = {**options, "compiler_options": how}
     return program_cache.compiled(program, key, args, **options) if key else jax.jit(program, **options)

@@ -20,7 +20,7 @@ Params = Mapping[int, Array]
 Probes = Mapping[tuple[int, int], Array]
 """Zeros that are added to bottom j of layer i, by (i, j): their gradient is the gradient of that bottom."""
 
-Made = tuple[Values, dict[int, Array]]
+Outputs = tuple[Values, dict[int, Array]]
 """The tops that layers have made, and new values of state parameters."""
 
 
@@ -35,7 +35,7 @@ class Span:
 
 @partial(jax.tree_util.register_dataclass, data_fields=("params", "values", "key", "probes"), meta_fields=())
 @dataclass(frozen=True)
-class Given:
+class Arguments:
     """The arguments of a span: its parameters, the values that `reads` lists, a random key, probes of its bottoms."""
 
     params: Params
@@ -86,13 +86,13 @@ def reads(
     layers: Sequence[Layer], nodes: Sequence[Node], tops: Sequence[Sequence[Value]], start: int, end: int
 ) -> list[Value]:
     """The values that layers start … end take from outside: the tops of sources, and what earlier layers made."""
-    made: set[Value] = set()
-    wanted: dict[Value, None] = {}
+    computed: set[Value] = set()
+    outside: dict[Value, None] = {}
     for i in range(start, end + 1):
         own = tops[i] if isinstance(layers[i], SourceLayer) else nodes[i].bottoms
-        wanted.update(dict.fromkeys(v for v in own if v not in made))
-        made.update(tops[i])
-    return list(wanted)
+        outside.update(dict.fromkeys(v for v in own if v not in computed))
+        computed.update(tops[i])
+    return list(outside)
 
 
 def needed_after(net: Runs, start: int, end: int) -> set[Value]:
@@ -105,44 +105,45 @@ def needed_after(net: Runs, start: int, end: int) -> set[Value]:
     return read | sunk | returned | {each.value for each in net.unchecked_labels}
 
 
-def handed_on(net: Runs, span: Span, made: Values) -> Values:
+def handed_on(net: Runs, span: Span, values: Values) -> Values:
     """The tops that a compiled span returns: those that are still needed after it, or all with `keep`.
 
     The tops of sources, which it was given, are left out: returning one would copy it, as it copies every returned
     value that the gradient needs too.
     """
     layers = range(span.start, span.end + 1)
-    given = {v for i in layers if isinstance(net.layers[i], SourceLayer) for v in net.tops[i]}
-    asked = made.keys() if span.keep else needed_after(net, span.start, span.end)
-    return {v: x for v, x in made.items() if v in asked and v not in given}
+    source_tops = {v for i in layers if isinstance(net.layers[i], SourceLayer) for v in net.tops[i]}
+    returned = values.keys() if span.keep else needed_after(net, span.start, span.end)
+    return {v: x for v, x in values.items() if v in returned and v not in source_tops}
 
 
-def run_compiled(net: Runs, span: Span, given: Given) -> Made:
+def run_compiled(net: Runs, span: Span, arguments: Arguments) -> Outputs:
     """`run`, to be compiled for each span; returns only the tops of `handed_on`."""
-    made, updates = run(net, span, given)
-    return handed_on(net, span, made), updates
+    values, updates = run(net, span, arguments)
+    return handed_on(net, span, values), updates
 
 
-def run(net: Runs, span: Span, given: Given, joined: Sequence[Step] = ()) -> Made:
+def run(net: Runs, span: Span, arguments: Arguments, joined: Sequence[Step] = ()) -> Outputs:
     """Runs the layers of a span on the values that `reads` lists: all their tops, and new values of state parameters.
 
     joined: the layers as steps, some of which compute several as one and leave out the tops in between; if empty, each
     layer runs by itself.
     """
-    made: Values = {}
+    values: Values = {}
     updates: dict[int, Array] = {}  # layers that share state see the updates of earlier ones, and add to them
     for step in joined or single(net.layers, span.start, span.end):
         i, node = step.first, net.graph.nodes[step.first]
         if isinstance(step.layer, SourceLayer):
-            made.update({v: given.values[v] for v in net.tops[i]})
+            values.update({v: arguments.values[v] for v in net.tops[i]})
             continue
-        bottoms = [made[v] if v in made else given.values[v] for v in node.bottoms]
+        bottoms = [values[v] if v in values else arguments.values[v] for v in node.bottoms]
         for j, propagate in enumerate(node.config.propagate_down):
             bottoms[j] = bottoms[j] if propagate else jax.lax.stop_gradient(bottoms[j])
         bottoms = [
-            b + given.probes[i, j].astype(b.dtype) if (i, j) in given.probes else b for j, b in enumerate(bottoms)
+            b + arguments.probes[i, j].astype(b.dtype) if (i, j) in arguments.probes else b
+            for j, b in enumerate(bottoms)
         ]
-        tops, changed = net.compute(step, {**given.params, **updates}, bottoms, given.key)
-        made.update(zip(net.tops[step.last], tops, strict=True))
+        tops, changed = net.compute(step, {**arguments.params, **updates}, bottoms, arguments.key)
+        values.update(zip(net.tops[step.last], tops, strict=True))
         updates.update(changed)
-    return made, updates
+    return values, updates

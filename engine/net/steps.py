@@ -41,9 +41,9 @@ def joined(
             and all(node.config.propagate_down)
             and _converts_nothing(before.layer, layer, precision)
         ):
-            made = before.layer.joined(layer)
-            if made:
-                steps[-1] = Step(before.first, i, made)
+            fused = before.layer.joined(layer)
+            if fused:
+                steps[-1] = Step(before.first, i, fused)
                 continue
         steps.append(Step(i, i, layer))
     return steps

@@ -38,11 +38,11 @@ def _replaced(
         seen[layer.name] += 1
         if number >= len(rows) or not compared(net, layer):
             continue
-        given = layer.fitted(rows[number])
-        wanted = [(decl.name, _shape(net, k, decl, params[k])) for k, decl in zip(ids, layer.params, strict=True)]
-        if said := model_fit.complaint(layer.name, [value.shape for value in given], wanted):
-            raise SnapshotError(f"{source}: {said}")
-        for k, value in zip(ids, parameters.ordered(given, wanted), strict=True):
+        arrays = layer.fitted(rows[number])
+        expected = [(decl.name, _shape(net, k, decl, params[k])) for k, decl in zip(ids, layer.params, strict=True)]
+        if complaint := model_fit.complaint(layer.name, [value.shape for value in arrays], expected):
+            raise SnapshotError(f"{source}: {complaint}")
+        for k, value in zip(ids, parameters.ordered(arrays, expected), strict=True):
             out[k] = np.asarray(value, np.float32).reshape(np.shape(params[k]) or net.params[k].shape)
     return out
 
@@ -58,10 +58,10 @@ def compared(net: Net, layer: Layer) -> bool:
 def load_model(net: Net, params: Sequence[Any], model: pb.NetParameter, source: str = "") -> list[Any]:
     """`load_blobs` from an upgraded NetParameter. Of layers with the same name, the n-th takes the parameters of the
     n-th in the model, so that a run resumes exactly; in Caffe, the first gets those of the last."""
-    wanted = {layer.name for layer in net.layers}
+    names = {layer.name for layer in net.layers}
     blobs: defaultdict[str, list[list[np.ndarray]]] = defaultdict(list)
     for layer in model.layer:
-        if layer.name in wanted:
+        if layer.name in names:
             blobs[layer.name].append([_array(blob, layer.name, source) for blob in layer.blobs])
     return _replaced(net, params, blobs, source)
 

@@ -69,11 +69,11 @@ class _Alone:
     i: int
     direction: str
     run: Callable[..., Any]
-    given: tuple[dict[int, Array], list[Array]]
+    arguments: tuple[dict[int, Array], list[Array]]
     host: bool
 
     def once(self) -> None:
-        jax.block_until_ready(self.run(*self.given))
+        jax.block_until_ready(self.run(*self.arguments))
 
 
 def layer_times(
@@ -91,8 +91,8 @@ def layer_times(
     for _ in ordered.mapped(_Alone.once, [one for one in every if not one.host]):
         pass  # this compiles all of them before any is timed
     for one in every:
-        spent = _times(one.run, one.given, 3)
-        spent += _times(one.run, one.given, min(20, int(SECONDS_PER_LAYER * 1e3 / max(*spent, 1e-3))))
+        spent = _times(one.run, one.arguments, 3)
+        spent += _times(one.run, one.arguments, min(20, int(SECONDS_PER_LAYER * 1e3 / max(*spent, 1e-3))))
         yield one.i, one.direction, median(spent)
 
 
@@ -101,16 +101,16 @@ def _alone(net: Net, params: list[Array], values: Mapping[Value, Array], key: Ar
         if isinstance(layer, SourceLayer):
             continue
         own = {k: params[k] for k in (*net.param_ids[i], *net.recurrent_ids[i])}
-        given = own, [values[v] for v in net.graph.nodes[i].bottoms]
+        arguments = own, [values[v] for v in net.graph.nodes[i].bottoms]
 
         def forward(p: dict[int, Array], x: list[Array], i: int = i) -> list[Array]:
             return net.run(i, p, x, key)[0]
 
         compiled: Callable[..., Any] = (lambda f: f) if layer.host else jitted
-        yield _Alone(i, "forward", compiled(forward), given, layer.host)
+        yield _Alone(i, "forward", compiled(forward), arguments, layer.host)
         if net.needs_backward.layers[i]:
             gradient = partial(_gradient, forward, needed=net.needs_backward.bottoms[i])
-            yield _Alone(i, "backward", compiled(gradient), given, layer.host)
+            yield _Alone(i, "backward", compiled(gradient), arguments, layer.host)
 
 
 def _gradient(
@@ -118,9 +118,9 @@ def _gradient(
 ) -> Any:
     """The gradients of the parameters, and of the bottoms that a backward pass needs."""
 
-    def below(params: dict[int, Array], wanted: list[Array]) -> list[Array]:
-        given = iter(wanted)
-        return forward(params, [next(given) if need else x for x, need in zip(bottoms, needed, strict=True)])
+    def below(params: dict[int, Array], primals: list[Array]) -> list[Array]:
+        values = iter(primals)
+        return forward(params, [next(values) if need else x for x, need in zip(bottoms, needed, strict=True)])
 
     tops, pull = jax.vjp(below, params, [x for x, need in zip(bottoms, needed, strict=True) if need])
     return pull(jax.tree.map(jnp.ones_like, tops))

@@ -50,8 +50,8 @@ class BestTracker:
     def check(self, outputs: Iterable[str]) -> None:
         """Raises SolverError if the output to watch is not among `outputs`, those of all test nets."""
         if self.name not in outputs:
-            there = ", ".join(sorted(outputs)) or "none"
-            raise SolverError(f"-watch {self.name}: no test net has that output; there are: {there}.")
+            available = ", ".join(sorted(outputs)) or "none"
+            raise SolverError(f"-watch {self.name}: no test net has that output; there are: {available}.")
 
     def after(self, best: Best, iteration: int, value: float, weight: float) -> Best:
         """The best one after a test in which the output's mean was `value`; NaN is never the best. weight: the output's

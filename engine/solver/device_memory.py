@@ -42,10 +42,10 @@ def of_training(net: Net) -> Need:
     update = updates.from_solver(MOMENTUM)
     params = _arrays(net.params)
     history = jax.eval_shape(update.init, params)
-    whole = step.whole(net, update, Settings.from_solver(MOMENTUM))
+    iteration = step.whole(net, update, Settings.from_solver(MOMENTUM))
     rates = Rates(np.float32(0), np.float32(0))
     inputs = _inputs(net)
-    planned = whole.lower(params, history, rates, step.Drawn(inputs, _key(), 0)).compile(compiler_options())
+    planned = iteration.lower(params, history, rates, step.Drawn(inputs, _key(), 0)).compile(compiler_options())
     return Need(_bytes(params), _bytes(history), _bytes(inputs), _working(planned))
 
 
@@ -63,9 +63,9 @@ def report(net: Net, *, train: bool) -> None:
     parts = {"Parameters": need.parameters, "History": need.history, "Data": need.data, "Between layers": need.working}
     for name, size in parts.items():
         log.info("caffe.cpp:361", f"{name:>16}: {short_size(size)}")
-    there = available()
-    if need.total > there:
-        log.warning("caffe.cpp:362", f"That is more than the {short_size(there)} available. {LESS}")
+    limit = available()
+    if need.total > limit:
+        log.warning("caffe.cpp:362", f"That is more than the {short_size(limit)} available. {LESS}")
 
 
 def available() -> int:

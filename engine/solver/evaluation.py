@@ -82,15 +82,15 @@ class TestNet:
         magnitudes."""
         out = self.net.forward(params, inputs, key, keep=self._keep or bool(self._blobs) or self._report is not None)
         large = magnitudes.of_pass(self.net, out.values, params) if self._report else None
-        found = {name: out.values[value].astype(jnp.float32) for name, value in self._blobs.items()} or out.outputs
+        outputs = {name: out.values[value].astype(jnp.float32) for name, value in self._blobs.items()} or out.outputs
         remembered = [out.updates.get(k, params[k]) for k in self.net.recurrent_state]
-        return (out.loss, found), remembered, out.sinks, out.labels, out.values if self._keep else {}, large
+        return (out.loss, outputs), remembered, out.sinks, out.labels, out.values if self._keep else {}, large
 
     def share(self, trained: Net) -> None:
         """Shares the parameters of every layer whose name `trained` has too. Raises SolverError if shapes differ."""
-        here = {layer.name: i for i, layer in enumerate(self.net.layers)}
+        indices = {layer.name: i for i, layer in enumerate(self.net.layers)}
         for t, layer in enumerate(trained.layers):
-            i = here.get(layer.name)
+            i = indices.get(layer.name)
             if i is None:
                 continue
             for mine, theirs in zip(self.net.param_ids[i], trained.param_ids[t], strict=False):
@@ -114,13 +114,13 @@ class TestNet:
         """
         params = self.values(trained)
         looked: list[Array] = []
-        done: Pass | None = None
+        latest: Pass | None = None
         with Sinks(self.net) as sinks:
             for i in range(first, count):
                 key, batch = jax.random.fold_in(self._key, i), self.batches.next()
-                self._settle(done)
+                self._settle(latest)
                 with nullcontext() if self._compiled else compiling(self.net.name):
-                    done, remembered, sunk, labels, self.computed, large = self._forward(params, batch, key)
+                    latest, remembered, sunk, labels, self.computed, large = self._forward(params, batch, key)
                 self._compiled = True
                 for k, value in zip(self.net.recurrent_state, remembered, strict=True):
                     params[k] = self.params[k] = value
@@ -128,7 +128,7 @@ class TestNet:
                 if self._report and large is not None:
                     self._report(self.net, large)
                 looked += [labels] if self.net.unchecked_labels else []
-                yield done
+                yield latest
             for labels in looked:
                 self.net.check_labels(labels)
 
@@ -154,13 +154,13 @@ class TestNet:
         if not count:
             return None
         means = {name: np.asarray(value) / np.float32(count) for name, value in sums.items()}
-        found = {name: detection_scores.scores(batches, ap_version) for name, batches in judged.items()}
-        means |= {name: np.asarray(each.mean, np.float32) for name, each in found.items()}
-        return Scores(float(loss) / count, means, {name: each.of_class for name, each in found.items()})
+        precisions = {name: detection_scores.scores(batches, ap_version) for name, batches in judged.items()}
+        means |= {name: np.asarray(each.mean, np.float32) for name, each in precisions.items()}
+        return Scores(float(loss) / count, means, {name: each.of_class for name, each in precisions.items()})
 
     @cached_property
     def _detections(self) -> list[str]:
         """The names of the outputs that say which detections are right."""
         rows = zip(self.net.layers, self.net.tops, strict=True)
-        made = {v.blob for layer, tops in rows if layer.judges_detections for v in tops}
-        return [name for name in self.net.output_names if name in made]
+        judges = {v.blob for layer, tops in rows if layer.judges_detections for v in tops}
+        return [name for name in self.net.output_names if name in judges]

@@ -45,15 +45,15 @@ class InFlight:
     def add(
         self,
         first: int,
-        done: Iterations,
+        iterations: Iterations,
         planned: Sequence[Planned],
         losses: Sequence[Any],
         show: Callable[[], None] | None,
     ) -> None:
         """Adds iterations that have just been started. losses: the last `average_loss` ones before. show: called when
         the last iteration is finished."""
-        done.last.loss.copy_to_host_async()
-        self._calls.append(_Call(first, done.each, done.last.loss, planned, losses, show))
+        iterations.last.loss.copy_to_host_async()
+        self._calls.append(_Call(first, iterations.each, iterations.last.loss, planned, losses, show))
 
     def wait(self, behind: int) -> None:
         """Waits until the device is at most `behind` calls behind. Raises DivergedError for numbers that aren't finite,
@@ -63,18 +63,18 @@ class InFlight:
             call.loss.block_until_ready()
             self._pace(len(call.each))
             losses = [*call.losses]
-            for iteration, (done, plan) in enumerate(zip(call.each, call.planned, strict=True), call.first):
-                losses = self.last_losses(losses, [done])
-                if call.show and done is call.each[-1]:
+            for iteration, (result, plan) in enumerate(zip(call.each, call.planned, strict=True), call.first):
+                losses = self.last_losses(losses, [result])
+                if call.show and result is call.each[-1]:
                     call.show()
                 elif plan.dropped is not None:
                     self._run.report.multistep(iteration, plan.dropped)
-                self._run.report.clipping(done.norm)
-                self._look(iteration, done, plan.rate, losses)
+                self._run.report.clipping(result.norm)
+                self._look(iteration, result, plan.rate, losses)
 
     def last_losses(self, losses: Sequence[Any], each: Sequence[Each]) -> list[Any]:
         """The last `average_loss` losses, of which those of `each` are the newest."""
-        return [*losses, *(done.loss for done in each)][-self._run.param.average_loss :]
+        return [*losses, *(result.loss for result in each)][-self._run.param.average_loss :]
 
     def close(self) -> None:
         """Puts the sinks' files in place."""
@@ -84,27 +84,27 @@ class InFlight:
         """Sets `together` by the time of the call that has ended, with `count` iterations. It grows slowly, since after
         a pause two calls may end at once."""
         now = time.monotonic()
-        fit = int(MOMENT * count / max(now - self._ready_at, 1e-6))
-        self.together = max(1, min(fit, 2 * self.together, self._run.together))
+        per_moment = int(MOMENT * count / max(now - self._ready_at, 1e-6))
+        self.together = max(1, min(per_moment, 2 * self.together, self._run.together))
         self._ready_at = now
 
-    def _look(self, iteration: int, done: Each, rate: np.float32, losses: Sequence[Any]) -> None:
+    def _look(self, iteration: int, result: Each, rate: np.float32, losses: Sequence[Any]) -> None:
         run = self._run
-        for looked in done.labels if run.net.unchecked_labels else ():
+        for looked in result.labels if run.net.unchecked_labels else ():
             for of_one_device in run.parallel.here(looked):
                 run.net.check_labels(of_one_device)
-        for batch in done.sinks:
+        for batch in result.sinks:
             self._sinks.write(batch)
         run.report.progress(iteration + 1, losses, rate, last=iteration + 1 == run.param.max_iter)
-        self._check_finite(iteration, done)
+        self._check_finite(iteration, result)
 
-    def _check_finite(self, iteration: int, done: Each) -> None:
+    def _check_finite(self, iteration: int, result: Each) -> None:
         """Raises DivergedError or warns, as the options say, about any number that is not finite, or only the loss."""
         run, kind = self._run, self._run.options.nan
-        if kind == "ignore" or (np.isfinite(float(done.loss)) if done.finite is None else np.all(done.finite)):
+        if kind == "ignore" or (np.isfinite(float(result.loss)) if result.finite is None else np.all(result.finite)):
             return
         if kind == "warn":
-            log.warning("solver.cpp:230", f"Iteration {iteration}: {nan.found(run.net, done.finite, done.loss)}")
+            log.warning("solver.cpp:230", f"Iteration {iteration}: {nan.found(run.net, result.finite, result.loss)}")
             return
         run.report.diverged(iteration)
-        raise DivergedError(nan.diverged(run.net, iteration, done.finite, done.loss))
+        raise DivergedError(nan.diverged(run.net, iteration, result.finite, result.loss))

@@ -31,8 +31,8 @@ def zeros(net: Net, grads: Sequence[Array]) -> list[Array]:
     def default(grads: list[Array]) -> list[Array]:
         return [jnp.uint32(0)] * len(grads)
 
-    known: list[Array] = lax.platform_dependent(list(grads), cpu=on_cpu, default=default)
-    return known
+    result: list[Array] = lax.platform_dependent(list(grads), cpu=on_cpu, default=default)
+    return result
 
 
 def witnesses(net: Net) -> list[list[int]]:
@@ -42,17 +42,17 @@ def witnesses(net: Net) -> list[list[int]]:
     itself. Short parameters have an empty list.
     """
     sizes = [count(param.shape) for param in net.params]
-    found: list[set[int]] = [set() for _ in net.params]
+    by_param: list[set[int]] = [set() for _ in net.params]
     at: dict[Value, int] = {}
     layers = zip(net.graph.nodes, net.param_ids, net.tops, net.needs_backward.bottoms, strict=True)
     for node, ids, tops, needed in layers:
         below = {at[v] for v, need in zip(node.bottoms, needed, strict=True) if need and v in at}
         learned = [k for k in ids if net.params[k].learned and sizes[k]]
         for k in learned:
-            found[k] |= below
+            by_param[k] |= below
         if nearest := learned or below:
             at.update(dict.fromkeys(tops, min(nearest, key=lambda k: (sizes[k], k))))
-    return [(sorted(below - {k}) or [k]) if sizes[k] > SHORT else [] for k, below in enumerate(found)]
+    return [(sorted(below - {k}) or [k]) if sizes[k] > SHORT else [] for k, below in enumerate(by_param)]
 
 
 def _zero(others: Sequence[Array]) -> Array:

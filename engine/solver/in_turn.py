@@ -31,11 +31,11 @@ def settle(net: Net) -> Callable[[Any], None]:
     """Returns a function to call, before a pass starts, with the results of the previous one. It waits for them if the
     net is large and on a CPU."""
     if not on_cpu() or blob_memory.size(net) <= LARGE:
-        return lambda made: None
+        return lambda results: None
     first = iter(range(UNSTEADY))
 
-    def wait(made: Any) -> None:
-        jax.block_until_ready(made)
+    def wait(results: Any) -> None:
+        jax.block_until_ready(results)
         time.sleep(MOMENT)
         if next(first, None) is not None:
             memory.return_free()

@@ -62,8 +62,8 @@ class Each(NamedTuple):
     norm: Any
 
     @classmethod
-    def of(cls, done: StepResult) -> "Each":
-        return cls(done.loss, done.finite, done.labels, done.sinks, done.norm)
+    def of(cls, result: StepResult) -> "Each":
+        return cls(result.loss, result.finite, result.labels, result.sinks, result.norm)
 
 
 class Iterations(NamedTuple):
@@ -115,7 +115,7 @@ def compiled(
     single = _one_by_one(step.compiled(net, update, settings, keep, parallel, uses))
     several = most(net, settings, keep, parallel) > 1
     run = _by_size(_looped(step.whole(net, update, settings, keep)), single, uses) if several else single
-    return lambda *given: run(Call(*given))
+    return lambda *arguments: run(Call(*arguments))
 
 
 def _behind(call: Call[Sequence[Rates]], last: StepResult, count: int) -> Call[Sequence[Rates]]:
@@ -130,10 +130,10 @@ def _by_size(first: Run, others: Run, uses: Uses) -> Run:
         for is_first, group in groupby(batches, uses.first):
             same, run = list(group), first if is_first else others
             now, later = call.rates[: len(same)], call.rates[len(same) :]
-            done = run(call._replace(rates=now, next_batch=partial(next, iter(same))))
-            call = _behind(call, done.last, len(same))._replace(rates=later)
-            each += done.each
-        return done._replace(each=each)
+            iterations = run(call._replace(rates=now, next_batch=partial(next, iter(same))))
+            call = _behind(call, iterations.last, len(same))._replace(rates=later)
+            each += iterations.each
+        return iterations._replace(each=each)
 
     return iterate
 
@@ -151,16 +151,16 @@ def _one_by_one(single: step.Iterate) -> Run:
     def iterate(call: Call[Sequence[Rates]]) -> Iterations:
         each: list[Each] = []
         for now in call.rates:
-            done = single(call.params, call.history, now, *call[3:])
-            call = _behind(call, done, 1)
-            each.append(Each.of(done))
-        return Iterations(done, each)
+            result = single(call.params, call.history, now, *call[3:])
+            call = _behind(call, result, 1)
+            each.append(Each.of(result))
+        return Iterations(result, each)
 
     return iterate
 
 
-def _looped(whole: Callable[..., Any]) -> Run:
-    program = jitted(partial(_loop, whole), donate_argnums=(0, 1))
+def _looped(run_iteration: Callable[..., Any]) -> Run:
+    program = jitted(partial(_loop, run_iteration), donate_argnums=(0, 1))
 
     def iterate(call: Call[Sequence[Rates]]) -> Iterations:
         count = len(call.rates)
@@ -175,7 +175,7 @@ def _looped(whole: Callable[..., Any]) -> Run:
 
 
 def _loop(
-    whole: Callable[..., StepResult],
+    run_iteration: Callable[..., StepResult],
     params: Params,
     history: History,
     rates: Array,
@@ -188,26 +188,26 @@ def _loop(
 
     rates (TOGETHER, 2): the `Rates` of each.
     """
-    given = rates, jax.tree.map(lambda *of_all: jnp.stack(of_all), *batches)
+    stacked = rates, jax.tree.map(lambda *of_all: jnp.stack(of_all), *batches)
 
     def one(k: Any, params: Params, history: History) -> StepResult:
-        now, inputs = jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, k, keepdims=False), given)
-        return whole(params, history, Rates(*now), step.Drawn(inputs, key, iteration + k))
+        now, inputs = jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, k, keepdims=False), stacked)
+        return run_iteration(params, history, Rates(*now), step.Drawn(inputs, key, iteration + k))
 
     def next_one(k: Any, so_far: tuple[StepResult, Each]) -> tuple[StepResult, Each]:
-        done = one(k, so_far[0].params, so_far[0].history)
-        put = partial(jax.lax.dynamic_update_index_in_dim, index=k, axis=0)
-        looked_at = jax.tree.map(put, so_far[1], Each.of(done))
-        return _rest(done), looked_at
+        latest = one(k, so_far[0].params, so_far[0].history)
+        set_element = partial(jax.lax.dynamic_update_index_in_dim, index=k, axis=0)
+        looked_at = jax.tree.map(set_element, so_far[1], Each.of(latest))
+        return _rest(latest), looked_at
 
-    made = jax.eval_shape(one, 0, params, history)
-    begun = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), _rest(made))
-    room = jax.tree.map(lambda x: jnp.zeros((TOGETHER, *x.shape), x.dtype), Each.of(made))
+    shapes = jax.eval_shape(one, 0, params, history)
+    begun = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), _rest(shapes))
+    room = jax.tree.map(lambda x: jnp.zeros((TOGETHER, *x.shape), x.dtype), Each.of(shapes))
     result: tuple[StepResult, Each] = jax.lax.fori_loop(
         0, count, next_one, (begun._replace(params=params, history=history), room)
     )
     return result
 
 
-def _rest(done: StepResult) -> StepResult:
-    return done._replace(finite=None, labels=[], sinks=[])
+def _rest(result: StepResult) -> StepResult:
+    return result._replace(finite=None, labels=[], sinks=[])

@@ -51,17 +51,17 @@ class TrainOptions:
                 raise SolverError("-class_weights: the net has no SoftmaxWithLoss to weigh classes in.")
 
 
-def read_class_weights(given: str) -> tuple[float, ...]:
+def read_class_weights(argument: str) -> tuple[float, ...]:
     """Class weights from text such as "1,2.5,1", or from a file with such text. Raises SolverError."""
-    words = given
-    if given and regular_file.is_file(given):
+    words = argument
+    if argument and regular_file.is_file(argument):
         try:
-            words = regular_file.read(given).decode()
+            words = regular_file.read(argument).decode()
         except (OSError, UnicodeDecodeError) as e:
-            raise SolverError(f"-class_weights {given}: cannot be read: {e}.") from e
+            raise SolverError(f"-class_weights {argument}: cannot be read: {e}.") from e
     try:
         return tuple(float(word) for word in words.replace(",", " ").split())
     except ValueError as e:
         raise SolverError(
-            f"-class_weights {given}: {e}. Give one number per class, such as 1,2.5,1, or a file of them."
+            f"-class_weights {argument}: {e}. Give one number per class, such as 1,2.5,1, or a file of them."
         ) from e

@@ -59,8 +59,8 @@ def inv(p: pb.SolverParameter, iteration: int, step: int) -> np.float32:
 
 def poly(p: pb.SolverParameter, iteration: int, step: int) -> np.float32:
     """(1 − t / max_iter)^power; 0 from max_iter on, where Caffe's formula is undefined."""
-    left = np.float32(1) - np.float32(iteration) / np.float32(p.max_iter)
-    return max(left, np.float32(0)) ** np.float32(p.power)
+    remaining = np.float32(1) - np.float32(iteration) / np.float32(p.max_iter)
+    return max(remaining, np.float32(0)) ** np.float32(p.power)
 
 
 def cosine(p: pb.SolverParameter, iteration: int, step: int) -> np.float32:

@@ -75,11 +75,11 @@ def check(p: pb.SolverParameter) -> None:
     test net's DetectionEvaluate layer says the same.
     """
     lr_policy.check(p)
-    given = [name for name in TRAIN_NETS if p.HasField(name)]
-    if len(given) != 1:
-        found = f"it has {' and '.join(given)}" if given else "it has none"
+    net_fields = [name for name in TRAIN_NETS if p.HasField(name)]
+    if len(net_fields) != 1:
+        fault = f"it has {' and '.join(net_fields)}" if net_fields else "it has none"
         raise SolverError(
-            f"a solver needs one train net, by {', '.join(TRAIN_NETS[:-1])} or {TRAIN_NETS[-1]}; {found}."
+            f"a solver needs one train net, by {', '.join(TRAIN_NETS[:-1])} or {TRAIN_NETS[-1]}; {fault}."
         )
     for name in ("max_iter", "display", "test_interval", "snapshot"):
         if getattr(p, name) < 0:
@@ -151,14 +151,14 @@ def test_nets(p: pb.SolverParameter, path: str | Path | None, *, untested: bool)
     """
     if not any(p.test_iter) and not untested:
         return []
-    here = _path(path)
-    specs = [NetSpec(net, pb.NetState(), here, "test_net_param") for net in p.test_net_param]
+    file = _path(path)
+    specs = [NetSpec(net, pb.NetState(), file, "test_net_param") for net in p.test_net_param]
     specs += [_from_file("test_net", name, path, "test_net file: ") for name in p.test_net]
-    left = len(p.test_iter) - len(specs)
-    if left and p.HasField("net_param"):
-        specs += [NetSpec(p.net_param, pb.NetState(), here, "net_param")] * left
-    elif left:
-        specs += [_from_file("net", p.net, path, "net file: ")] * left
+    remaining = len(p.test_iter) - len(specs)
+    if remaining and p.HasField("net_param"):
+        specs += [NetSpec(p.net_param, pb.NetState(), file, "net_param")] * remaining
+    elif remaining:
+        specs += [_from_file("net", p.net, path, "net file: ")] * remaining
     states: Sequence[pb.NetState] = p.test_state or [pb.NetState()] * len(specs)
     return [_in_state(spec, pb.TEST, state) for spec, state in zip(specs, states, strict=True)]
 
@@ -174,14 +174,14 @@ def find_net(field: str, name: str, solver: str | Path | None, instead: str = ""
     The message names the solver and the line, and suggests a file of the same name beside the solver. instead: another
     way to give that file, with {} for its name.
     """
-    found = paths.resolve(name, solver)
-    if solver is None or regular_file.exists(found):
-        return found
+    file = paths.resolve(name, solver)
+    if solver is None or regular_file.exists(file):
+        return file
     where = f"{solver}{line_of(solver, field, [name])}: {field}"
     beside = Path(solver).parent / Path(name).name
     if not regular_file.is_file(beside):
         try:
-            text.load(found)
+            text.load(file)
         except PrototxtError as e:
             raise PrototxtError(f"{where}: {e}") from None
     other = f", or {instead.format(beside)}" if instead else ""
@@ -196,8 +196,8 @@ def line_of(path: str | Path, field: str, values: Collection[Any]) -> str:
     written = text.load(path) if Path(path).is_file() else ""
     for each in tokens.fields(tokens.tokenize(written)):
         if each.name.text == field:
-            here = text.parse(written[each.name.start : each.end], pb.SolverParameter, str(path))
-            if any(value in values for value in _values(here, field)):
+            parsed = text.parse(written[each.name.start : each.end], pb.SolverParameter, str(path))
+            if any(value in values for value in _values(parsed, field)):
                 return f":{each.name.line}"
     return ""
 
@@ -213,8 +213,8 @@ def _path(path: str | Path | None) -> Path | None:
 
 
 def _from_file(field: str, name: str, solver: str | Path | None, source: str) -> NetSpec:
-    found = find_net(field, name, solver)
-    return NetSpec(text.read_net(found), pb.NetState(), found, f"{source}{name}")
+    file = find_net(field, name, solver)
+    return NetSpec(text.read_net(file), pb.NetState(), file, f"{source}{name}")
 
 
 def _in_state(spec: NetSpec, phase: int, last: pb.NetState) -> NetSpec:

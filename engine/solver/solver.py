@@ -124,8 +124,8 @@ class Solver:
                 "share."
             )
         self.step(self.param.max_iter - self.iter)
-        wanted = self.param.snapshot_after_train or self._ended_by is Request.YIELD
-        if wanted and not (self.param.snapshot and self.iter % self.param.snapshot == 0):
+        wants_snapshot = self.param.snapshot_after_train or self._ended_by is Request.YIELD
+        if wants_snapshot and not (self.param.snapshot and self.iter % self.param.snapshot == 0):
             self.snapshot()
         if self._ended_by is not None:
             log.info("solver.cpp:322", "Optimization stopped early.")
@@ -162,18 +162,18 @@ class Solver:
     def _until_due(self) -> int:
         """The number of iterations that may run before there is something to show, test or save."""
         param = self.param
-        left = [-self.iter % param.display + 1] if param.display > 0 else []
-        left += [every - self.iter % every for every in (param.test_interval, param.snapshot) if every > 0]
-        return min(left, default=sys.maxsize)
+        distances = [-self.iter % param.display + 1] if param.display > 0 else []
+        distances += [every - self.iter % every for every in (param.test_interval, param.snapshot) if every > 0]
+        return min(distances, default=sys.maxsize)
 
     def _iterate(self, count: int) -> None:
         """Starts up to `count` iterations in one call. Only the last of them may be one that is shown."""
         started = time.monotonic()
         first, before, planned = self.iter, self.state.losses, list(self._planned(count))
-        done = self.advance(Carry(self.state.params, self.state.history), [each.rate for each in planned])
-        count = len(done.each)
+        iterations = self.advance(Carry(self.state.params, self.state.history), [each.rate for each in planned])
+        count = len(iterations.each)
         planned, newest = planned[:count], first + count - 1
-        last, self.rate, shown = done.last, planned[-1].rate, self._due(self.param.display, newest)
+        last, self.rate, shown = iterations.last, planned[-1].rate, self._due(self.param.display, newest)
         self.steps, self.values, self.before = last.steps, last.values, last.before
         self.state = replace(
             self.state,
@@ -181,21 +181,21 @@ class Solver:
             history=last.history,
             iteration=first + count,
             current_step=planned[-1].current_step,
-            losses=self._in_flight.last_losses(before, done.each),
+            losses=self._in_flight.last_losses(before, iterations.each),
             data=self._data_positions(),
         )
         show = partial(self._show, newest, last, planned[-1].dropped) if shown else None
-        self._in_flight.add(first, done, planned, before, show)
+        self._in_flight.add(first, iterations, planned, before, show)
         self._in_flight.wait(behind=0 if shown else BEHIND)
         self.requests.took("iteration", time.monotonic() - started)
 
     def advance(self, carry: Carry, rates: Sequence[np.float32], passes: int | None = None) -> Iterations:
         """Runs the next iterations, at most one for each learning rate; they use `carry` up."""
-        given = [self.rates(rate, iteration) for iteration, rate in enumerate(rates, self.iter)]
+        all_rates = [self.rates(rate, iteration) for iteration, rate in enumerate(rates, self.iter)]
         with nullcontext() if self._compiled else compiling(self.net.name):
-            done = self.run.iterate(*carry, given, self.batches.next, self._key, self.iter, passes)
+            iterations = self.run.iterate(*carry, all_rates, self.batches.next, self._key, self.iter, passes)
         self._compiled = True
-        return done
+        return iterations
 
     def learning_rate(self) -> np.float32:
         """The rate of the next iteration."""
@@ -221,12 +221,12 @@ class Solver:
         if self._due(self.param.display):
             log.info("sgd_solver.cpp:112", f"Iteration {self.iter}, lr = {log.number(self.rate)}")
         rates = self.rates(self.rate, self.iter)
-        done = self.run.apply(Carry(self.state.params, self.state.history), list(grads), rates)
-        self.steps, self.values, self.before = done.steps, None, None
+        result = self.run.apply(Carry(self.state.params, self.state.history), list(grads), rates)
+        self.steps, self.values, self.before = result.steps, None, None
         self.state = replace(
             self.state,
-            params=done.params,
-            history=done.history,
+            params=result.params,
+            history=result.history,
             iteration=self.iter + 1,
             current_step=current_step,
         )
@@ -235,11 +235,11 @@ class Solver:
         """The random key for pass `number`, of `iter_size`, of an iteration."""
         return jax.random.fold_in(self._key, iteration * self.param.iter_size + number)
 
-    def _show(self, iteration: int, done: StepResult, dropped: int | None) -> None:
+    def _show(self, iteration: int, result: StepResult, dropped: int | None) -> None:
         report = self.run.report
-        if done.debug:
-            report.magnitudes(self.net, done.debug)
-        report.iteration(iteration, self.smoothed_loss(), self.run.parallel.first(done.outputs), self.rate, dropped)
+        if result.debug:
+            report.magnitudes(self.net, result.debug)
+        report.iteration(iteration, self.smoothed_loss(), self.run.parallel.first(result.outputs), self.rate, dropped)
 
     def smoothed_loss(self) -> float:
         """The mean loss of the last `average_loss` iterations. Waits for them to finish."""
@@ -252,18 +252,18 @@ class Solver:
             lambda x: jax.device_put(x, x.sharding if x.committed else None, may_alias=False),
             Carry(self.state.params, self.state.history),
         )
-        done = self.advance(carry, [np.float32(0)], passes=1)
-        if done.last.debug and self._due(self.param.display, self.iter - 1):
-            self.run.report.forward(self.net, done.last.debug[0])
-        return self.averaged_with(done.each, done.last.params)
+        iterations = self.advance(carry, [np.float32(0)], passes=1)
+        if iterations.last.debug and self._due(self.param.display, self.iter - 1):
+            self.run.report.forward(self.net, iterations.last.debug[0])
+        return self.averaged_with(iterations.each, iterations.last.params)
 
     def averaged_with(self, each: Sequence[Each], params: Sequence[Array]) -> float:
         """`smoothed_loss` including passes that belong to no iteration and left `params`. As in Caffe, the state that
         they changed, such as BatchNorm's averages, is kept."""
         losses = self._in_flight.last_losses(self.state.losses, each)
         pairs = zip(self.net.params, self.state.params, params, strict=True)
-        left = [old if p.decl.learned else new for p, old, new in pairs]
-        self.state = replace(self.state, params=left, losses=losses, data=self._data_positions())
+        merged = [old if p.decl.learned else new for p, old, new in pairs]
+        self.state = replace(self.state, params=merged, losses=losses, data=self._data_positions())
         return self.smoothed_loss()
 
     def _listen(self) -> None:
@@ -360,11 +360,11 @@ class Solver:
 
         Raises SnapshotError if the state cannot be read, does not fit, or is from a run with another configuration.
         """
-        here = self.state.data
+        before = self.state.data
         self.state = self.run.checkpointer.restore(path, self.state, changed=changed)
         self._key = base_key(self.state.seed)
         self.run.uses.restore(self.state.sizes)
-        if self.state.data is not here:  # a state that Caffe wrote has no positions, and the data stays where it is
+        if self.state.data is not before:  # a state that Caffe wrote has no positions, and the data stays where it is
             positions = self.state.data
             self.batches.restore(positions.train)
             self._restore_test_data(positions.tests)

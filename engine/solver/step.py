@@ -134,7 +134,7 @@ def compiled(
     uses = uses or Uses()
     by_pass = _summed(parts, uses)
     run = by_pass if settings.iter_size > 1 or net.dynamic else _by_size(_single(parts), by_pass, uses)
-    return lambda *given: run(Call(*given))
+    return lambda *arguments: run(Call(*arguments))
 
 
 def whole(net: Net, update: Update[Any], settings: Settings, keep: Keep = NOTHING) -> jax.stages.Wrapped:
@@ -182,13 +182,13 @@ class _Parts:
         if any(p.decl.iteration for p in net.params):
             params = _at_iteration(net, params, drawn.number // self.settings.iter_size + 1)
         key = parallel.key(_fold_in(drawn.key, drawn.number))
-        done = backward(net, params, drawn.inputs, key, self.keep)
-        state = {k for k in net.kept if not net.params[k].decl.learned}
-        return done._replace(
-            params=[parallel.root_has(p) if k in state else p for k, p in enumerate(done.params)],
-            loss=parallel.root_has(done.loss),
-            finite=None if done.finite is None else parallel.everywhere(done.finite),
-            debug=parallel.root_has(done.debug),
+        passed = backward(net, params, drawn.inputs, key, self.keep)
+        state = {k for k in net.model_params if not net.params[k].decl.learned}
+        return passed._replace(
+            params=[parallel.root_has(p) if k in state else p for k, p in enumerate(passed.params)],
+            loss=parallel.root_has(passed.loss),
+            finite=None if passed.finite is None else parallel.everywhere(passed.finite),
+            debug=parallel.root_has(passed.debug),
         )
 
     def run_update(self, carry: Carry, grads: Sequence[Array], rates: Rates) -> Applied:
@@ -227,9 +227,9 @@ def _at_iteration(net: Net, params: Sequence[Array], iteration: int | Array) -> 
 
 def _whole(parts: _Parts, jit: Callable[..., jax.stages.Wrapped] = jax.jit) -> jax.stages.Wrapped:
     def on_device(carry: Carry, rates: Rates, drawn: Drawn) -> StepResult:
-        done = parts.run_pass(carry.params, drawn)
-        updated = parts.run_update(carry._replace(params=done.params), done.grads, rates)
-        return _result(updated, done.loss, [done], done)
+        passed = parts.run_pass(carry.params, drawn)
+        updated = parts.run_update(carry._replace(params=passed.params), passed.grads, rates)
+        return _result(updated, passed.loss, [passed], passed)
 
     returned: Any = StepResult(
         params=parts.params,
@@ -248,8 +248,8 @@ def _whole(parts: _Parts, jit: Callable[..., jax.stages.Wrapped] = jax.jit) -> j
     mapped = parts.parallel.mapped(on_device, (parts.carry, SAME, DRAWN), returned)
 
     def on_devices(params: Params, history: History, rates: Rates, drawn: Drawn) -> StepResult:
-        done: StepResult = mapped(Carry(params, history), rates, drawn)
-        return done
+        result: StepResult = mapped(Carry(params, history), rates, drawn)
+        return result
 
     return jit(on_devices, donate_argnums=(1,) if parts.keep.values else (0, 1))
 
@@ -260,8 +260,8 @@ def _single(parts: _Parts) -> Run:
     def iterate(call: Call[Rates]) -> StepResult:
         drawn = Drawn(call.next_batch(), call.key, call.iteration)
         settle(call.params)
-        done: StepResult = step(call.params, call.history, call.rates, drawn)
-        return done._replace(before=call.params) if parts.keep.values else done
+        result: StepResult = step(call.params, call.history, call.rates, drawn)
+        return result._replace(before=call.params) if parts.keep.values else result
 
     return iterate
 
@@ -273,18 +273,18 @@ def _summed(parts: _Parts, uses: Uses) -> Run:
     def iterate(call: Call[Rates]) -> StepResult:
         zeros = parts.parallel.zeros([p.shape for p in net.params]) if n > 1 else []
         sums = Sums(call.params, zeros, parts.parallel.same(np.float32(0)))
-        made: list[Passed] = []
+        passes: list[Passed] = []
         count = call.passes or n
         for k in range(count):
             before = sums.params
             drawn = Drawn(call.next_batch(), call.key, call.iteration * n + k)
             settle(sums)
-            done = add(sums, drawn)
-            sums = Sums(done.params, done.grads, done.loss)
-            made.append(done._replace(params=[], grads=[], values=None))
-        every = None if done.finite is None else jnp.stack([p.finite for p in made if p.finite is not None]).all(0)
+            passed = add(sums, drawn)
+            sums = Sums(passed.params, passed.grads, passed.loss)
+            passes.append(passed._replace(params=[], grads=[], values=None))
+        every = None if passed.finite is None else jnp.stack([p.finite for p in passes if p.finite is not None]).all(0)
         updated = apply(Carry(sums.params, call.history), sums.grads, call.rates)
-        result = _result(updated, sums.loss / count if n > 1 else sums.loss, made, done._replace(finite=every))
+        result = _result(updated, sums.loss / count if n > 1 else sums.loss, passes, passed._replace(finite=every))
         return result._replace(before=before) if parts.keep.values else result
 
     return iterate
@@ -294,12 +294,12 @@ def _compiled_pass(parts: _Parts, uses: Uses) -> Callable[[Sums, Drawn], Passed]
     """A pass whose gradients and loss are added to those of earlier passes."""
 
     def on_device(sums: Sums, drawn: Drawn) -> Passed:
-        done = parts.run_pass(sums.params, drawn)
-        grads = _added(sums.grads, done.grads) if sums.grads else done.grads
-        debug = done.debug and done.debug._replace(params=magnitudes.parameters(parts.net, done.params, grads))
-        return done._replace(grads=grads, loss=sums.loss + done.loss, debug=debug)
+        passed = parts.run_pass(sums.params, drawn)
+        grads = _added(sums.grads, passed.grads) if sums.grads else passed.grads
+        debug = passed.debug and passed.debug._replace(params=magnitudes.parameters(parts.net, passed.params, grads))
+        return passed._replace(grads=grads, loss=sums.loss + passed.loss, debug=debug)
 
-    given: Any = Sums(params=parts.params, grads=EACH, loss=SAME)
+    arguments: Any = Sums(params=parts.params, grads=EACH, loss=SAME)
     returned: Any = Passed(
         params=parts.params,
         grads=EACH,
@@ -311,7 +311,7 @@ def _compiled_pass(parts: _Parts, uses: Uses) -> Callable[[Sums, Drawn], Passed]
         debug=SAME,
         labels=EACH,
     )
-    mapped = parts.parallel.mapped(on_device, (given, DRAWN), returned)
+    mapped = parts.parallel.mapped(on_device, (arguments, DRAWN), returned)
     return parts.net.compile(
         mapped,
         uses=uses,

@@ -179,16 +179,16 @@ def _models(param: pb.SolverParameter) -> list[str]:
 def _load_weights(path: str, net: Net, params: Sequence[Array], parallel: DataParallel) -> list[Array]:
     """`params` with those from a model for the layers that it has too, by name. Raises SnapshotError."""
     log.info("solver.cpp:91", f"Finetuning from {path}")
-    given = formats.load_model(path, net, params)
-    _tell_copied(path, net, [new is not old for new, old in zip(given, params, strict=True)])
-    found: list[Array] = parallel.params(net, given)
-    return found
+    loaded = formats.load_model(path, net, params)
+    _tell_copied(path, net, [new is not old for new, old in zip(loaded, params, strict=True)])
+    placed: list[Array] = parallel.params(net, loaded)
+    return placed
 
 
-def _tell_copied(path: str, net: Net, given: Sequence[bool]) -> None:
-    """Logs which layers start with a model's parameters and which do not. given: the same for each parameter."""
+def _tell_copied(path: str, net: Net, loaded: Sequence[bool]) -> None:
+    """Logs which layers start with a model's parameters and which do not. loaded: the same for each parameter."""
     learning = [(layer.name, ids) for layer, ids in zip(net.layers, net.param_ids, strict=True) if layer.params]
-    copied = [name for name, ids in learning if any(given[k] for k in ids)]
+    copied = [name for name, ids in learning if any(loaded[k] for k in ids)]
     others = [name for name, _ in learning if name not in copied]
     if copied:
         log.info("caffe.cpp:150", f"Copied by name: {', '.join(copied)}. Not in it: {', '.join(others) or 'none'}.")

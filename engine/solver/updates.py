@@ -71,8 +71,8 @@ class Update(Generic[S]):
         """The states before the first iteration: zeros, copied from the host; `jnp.zeros` compiles for each shape."""
 
         def zeros(like: Array) -> Array:
-            made: Array = jax.device_put(np.zeros(like.shape, like.dtype), may_alias=False)
-            return made
+            array: Array = jax.device_put(np.zeros(like.shape, like.dtype), may_alias=False)
+            return array
 
         return [self.state._make(zeros(p) for _ in self.state._fields) for p in params]
 

@@ -21,7 +21,7 @@ class NetSize:
 
 def of(net: Net) -> NetSize:
     """The size of `net`. Parameters shared by layers count once. The batch size is the first input's first axis."""
-    kept = [net.params[k] for k in net.kept]
+    params = [net.params[k] for k in net.model_params]
     work = sum(
         layer.multiply_adds([net.shapes[v] for v in node.bottoms], [net.shapes[v] for v in tops])
         for layer, node, tops in zip(net.layers, net.graph.nodes, net.tops, strict=True)
@@ -29,8 +29,8 @@ def of(net: Net) -> NetSize:
     first = next(iter(net.shapes.values()))
     batch = first[0] if first and first[0] else 1
     return NetSize(
-        sum(math.prod(p.shape) for p in kept if p.learned),
-        sum(math.prod(p.shape) for p in kept if not p.learned),
+        sum(math.prod(p.shape) for p in params if p.learned),
+        sum(math.prod(p.shape) for p in params if not p.learned),
         work // batch,
         batch,
     )

@@ -20,7 +20,7 @@ class Agreed(Requests):
     def __init__(self, own: Requests, parallel: DataParallel) -> None:
         super().__init__(own.deadline)
         self._own, self._parallel = own, parallel
-        self._asked: deque[object] = deque()
+        self._pending: deque[object] = deque()
 
     def add(self, request: Request) -> None:
         """Adds a request to this node, as a signal would."""
@@ -28,8 +28,8 @@ class Agreed(Requests):
 
     def take(self) -> Request | None:
         """The request that any node made LAG calls ago."""
-        self._asked.append(self._parallel.all_reduce_max(NUMBERED.index(self._own.take())))
-        return NUMBERED[int(np.asarray(self._asked.popleft()))] if len(self._asked) > LAG else None
+        self._pending.append(self._parallel.all_reduce_max(NUMBERED.index(self._own.take())))
+        return NUMBERED[int(np.asarray(self._pending.popleft()))] if len(self._pending) > LAG else None
 
     def ending(self) -> Request | None:
         """This node's own request that ends the run: only the root tests, and it tells the others how a test ended."""

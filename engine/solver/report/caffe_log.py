@@ -37,8 +37,8 @@ class Report:
     def settings(self, param: pb.SolverParameter) -> None:
         """Logs the solver's parameters at the start."""
         log.info("solver.cpp:45", f"Initializing solver from parameters: \n{text.format(param).rstrip()}")
-        for said in lr_policy.taken_for_zero(param):
-            log.warning("sgd_solver.cpp:81", f"{said}.")
+        for note in lr_policy.taken_for_zero(param):
+            log.warning("sgd_solver.cpp:81", f"{note}.")
 
     def built(self, spec: NetSpec, precision: str = "float32") -> Net:
         """Builds the net of `spec` and logs its text, then its layers, blobs and outputs."""
@@ -110,28 +110,28 @@ class Report:
                 f"The loss is {log.number(loss)} at iteration {iteration}, and training from here on is useless. Is "
                 "base_lr too large? -nan stop ends such a run, and names the layer.",
             )
-        found = _host(outputs)
-        for i, line in enumerate(_lines(found, self._weights)):
+        values = _host(outputs)
+        for i, line in enumerate(_lines(values, self._weights)):
             log.info("solver.cpp:258", f"    Train net output #{i}: {line}")
         if drops is not None:
             self.multistep(iteration, drops)
         log.info("sgd_solver.cpp:112", f"Iteration {iteration}, lr = {log.number(rate)}")
-        self.records.trained(iteration, loss, float(rate), _figures(found))
+        self.records.trained(iteration, loss, float(rate), _figures(values))
 
     def multistep(self, iteration: int, drops: int) -> None:
         """Logs that the rate was lowered for the `drops`-th time."""
         log.info("sgd_solver.cpp:51", f"MultiStep Status: Iteration {iteration}, step = {drops}")
 
-    def magnitudes(self, net: Net, found: Sequence[magnitudes.PassMagnitudes]) -> None:
+    def magnitudes(self, net: Net, passes: Sequence[magnitudes.PassMagnitudes]) -> None:
         """Logs the magnitudes in an iteration's passes, for debug_info."""
-        for blobs, params in found:
+        for blobs, params in passes:
             for where, message in (*magnitudes.forward(net, blobs, params), *magnitudes.backward(net, blobs, params)):
                 log.info(where, message)
             log.error(*magnitudes.norms(params))
 
-    def forward(self, net: Net, found: PassMagnitudes) -> None:
+    def forward(self, net: Net, measured: PassMagnitudes) -> None:
         """Logs the magnitudes in a pass without gradients, for debug_info."""
-        for where, message in magnitudes.forward(net, found.blobs, found.params):
+        for where, message in magnitudes.forward(net, measured.blobs, measured.params):
             log.info(where, message)
 
     def clipping(self, norm: Any) -> None:

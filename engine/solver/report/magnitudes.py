@@ -56,7 +56,7 @@ def blobs(net: Net, values: Mapping[Value, Array], gradients: Mapping[Bottom, Ar
 
 def parameters(net: Net, params: Sequence[Array], diffs: Sequence[Array]) -> Parameters:
     """The magnitudes of the net's parameters and of their gradients (Caffe's diffs)."""
-    sets = [[xs[k] for k in net.kept] for xs in (params, diffs)]
+    sets = [[xs[k] for k in net.model_params] for xs in (params, diffs)]
     l1 = [jnp.sum(jnp.stack([jnp.sum(jnp.abs(x)) for x in xs] or [jnp.zeros(())])) for xs in sets]
     l2 = [jnp.sqrt(jnp.sum(jnp.stack([jnp.sum(x * x) for x in xs] or [jnp.zeros(())]))) for xs in sets]
     return Parameters(_means(sets[0]), _means(sets[1]), jnp.stack(l1 + l2))
@@ -77,27 +77,27 @@ def _means(arrays: Iterator[Array] | Sequence[Array]) -> Array:
 Line = tuple[str, str]
 
 
-def forward(net: Net, found: Blobs, params: Parameters) -> Iterator[Line]:
+def forward(net: Net, blob_magnitudes: Blobs, params: Parameters) -> Iterator[Line]:
     """The lines for every layer's tops and parameters."""
-    tops = iter(np.asarray(found.tops))
+    tops = iter(np.asarray(blob_magnitudes.tops))
     for i, layer in enumerate(net.layers):
         for v in net.tops[i]:
             yield "net.cpp:591", f"    [Forward] Layer {layer.name}, top blob {v.blob} data: {next(tops):g}"
         for n, k in enumerate(net.param_ids[i]):
-            said = f"param blob {_display(net, i, n)} data: {params.data[k]:g}"
-            yield "net.cpp:602", f"    [Forward] Layer {layer.name}, {said}"
+            text = f"param blob {_display(net, i, n)} data: {params.data[k]:g}"
+            yield "net.cpp:602", f"    [Forward] Layer {layer.name}, {text}"
 
 
-def backward(net: Net, found: Blobs, params: Parameters) -> Iterator[Line]:
+def backward(net: Net, blob_magnitudes: Blobs, params: Parameters) -> Iterator[Line]:
     """The lines for the gradients of every layer's bottoms and parameters, as far as they are computed."""
-    gradients = dict(zip(probed(net), np.asarray(found.gradients), strict=False))
+    gradients = dict(zip(probed(net), np.asarray(blob_magnitudes.gradients), strict=False))
     for i, layer in reversed(list(enumerate(net.layers))):
         if not net.needs_backward.layers[i] or isinstance(layer, SourceLayer):
             continue
         for j, v in enumerate(net.graph.nodes[i].bottoms):
             if (i, j) in gradients:
-                said = f"bottom blob {v.blob} diff: {gradients[i, j]:g}"
-                yield "net.cpp:619", f"    [Backward] Layer {layer.name}, {said}"
+                text = f"bottom blob {v.blob} diff: {gradients[i, j]:g}"
+                yield "net.cpp:619", f"    [Backward] Layer {layer.name}, {text}"
         for n, k in enumerate(net.param_ids[i]):
             state = not layer.params[n].learned and n >= len(layer.config.param)
             if net.params[k].learned or state:  # for BatchNorm's averages Caffe logs 0
@@ -107,8 +107,8 @@ def backward(net: Net, found: Blobs, params: Parameters) -> Iterator[Line]:
 def norms(params: Parameters) -> Line:
     """The line for all parameters together."""
     a, b, c, d = (f"{x:g}" for x in np.asarray(params.norms))
-    said = f"L1 norm = ({a}, {b}); L2 norm = ({c}, {d})"
-    return "net.cpp:671", f"    [Backward] All net params (data, diff): {said}"
+    text = f"L1 norm = ({a}, {b}); L2 norm = ({c}, {d})"
+    return "net.cpp:671", f"    [Backward] All net params (data, diff): {text}"
 
 
 def _display(net: Net, i: int, n: int) -> str:

@@ -39,5 +39,5 @@ def found(net: Net, flags: Array | None, loss: Array) -> str:
 def diverged(net: Net, iteration: int, flags: Array | None, loss: Array) -> str:
     """The message of a training that stops for that reason, with advice."""
     advice = "Lower base_lr or set clip_gradients, and resume from the last snapshot."
-    more = " -nan stop names the layer where it begins; -nan ignore trains on, as Caffe does." if flags is None else ""
-    return f"The training diverged at iteration {iteration}: {found(net, flags, loss)} {advice}{more}"
+    hint = " -nan stop names the layer where it begins; -nan ignore trains on, as Caffe does." if flags is None else ""
+    return f"The training diverged at iteration {iteration}: {found(net, flags, loss)} {advice}{hint}"

@@ -88,11 +88,11 @@ class Records:
         if iteration != self._tested_at:
             self._tested, self._tested_at = {}, iteration
         for name, value in outputs.items():
-            known = f"{name} #{net}" if net else name
-            self._tested[known] = value
+            key = f"{name} #{net}" if net else name
+            self._tested[key] = value
             if isinstance(value, float):
-                best = self._best.get(known, Best())
-                self._best[known] = BestTracker(name).after(best, iteration, value, weights[name])
+                best = self._best.get(key, Best())
+                self._best[key] = BestTracker(name).after(best, iteration, value, weights[name])
         self._note({"phase": "test", "net": net, "iteration": iteration, "loss": loss, "outputs": dict(outputs)})
         self._flush()
         self._written = -math.inf
@@ -127,7 +127,7 @@ class Records:
         if self.folder is None:
             return
         self._flush()
-        found: ProgressRecord = {
+        record: ProgressRecord = {
             "iteration": iteration,
             "max_iter": self._max_iter,
             "loss": _mean(losses),
@@ -147,7 +147,7 @@ class Records:
             "diverged": self._diverged,
         }
         with writing(path := self.folder / PROGRESS, DataError):
-            replace(path, _json(found).encode())
+            replace(path, _json(record).encode())
 
     def __enter__(self) -> Self:
         return self
@@ -208,10 +208,10 @@ def _earlier(path: Path, began: float) -> tuple[float, dict[str, Best]]:
     try:
         values = read_object(path.read_bytes())
         best = field(values, "best", bests, {})
-        found = {
+        best_by_name = {
             name: Best(field(b, "value", number), int(field(b, "iteration", whole(0)))) for name, b in best.items()
         }
-        return field(values, "began", seconds, began), found
+        return field(values, "began", seconds, began), best_by_name
     except (OSError, Malformed):
         return began, {}
 

@@ -51,7 +51,7 @@ class Checkpointer:
         # the next snapshot deletes them.
         listed = [*(i for i in state.snapshots if i != state.iteration), state.iteration]
         surplus = self.series.surplus(listed, state.best.iteration if state.best else -1)
-        history = formats.flatten([state.history[k] for k in self.net.kept])
+        history = formats.flatten([state.history[k] for k in self.net.model_params])
         written = formats.State(state.iteration, state.current_step, history, str(files.model))
         resume = self._resume(replace(state, snapshots=listed), recurrent_state)
         diffs = (steps or [jax.numpy.zeros_like(p) for p in state.params]) if self.param.snapshot_diff else None
@@ -79,11 +79,11 @@ class Checkpointer:
     def restore(self, path: str | Path, state: TrainState, *, changed: bool) -> TrainState:
         """`state`, with those parts replaced that the solver state in `path` has. See `Solver.restore`."""
         log.info("solver.cpp:295", f"Restoring previous solver status from {path}")
-        found = formats.read_state(path)
+        caffe_state = formats.read_state(path)
         resume = resume_file.read(path)
         if resume is not None and not changed:
             fingerprint.check(resume.run.as_json(), self._fingerprint(), str(path))
-        state = self._with_caffe_state(state, found, path)
+        state = self._with_caffe_state(state, caffe_state, path)
         if resume is None:
             log.warning(
                 "solver.cpp:296",
@@ -105,24 +105,24 @@ class Checkpointer:
             sizes=resume.sizes,
         )
 
-    def _with_caffe_state(self, state: TrainState, found: formats.State, path: str | Path) -> TrainState:
+    def _with_caffe_state(self, state: TrainState, caffe_state: formats.State, path: str | Path) -> TrainState:
         """`state` with what Caffe's files hold: parameters, history, iteration, current step."""
-        kept = [self.net.params[k] for k in self.net.kept]
+        model_params = [self.net.params[k] for k in self.net.model_params]
         if Path(path).suffix != ".h5":  # Caffe doesn't log this for HDF5
             log.info("sgd_solver.cpp:318", "SGDSolver: restoring history")
-        arrays = formats.unflatten(found.history, kept, self.update.slots, f"{path}: {self.param.type}")
+        arrays = formats.unflatten(caffe_state.history, model_params, self.update.slots, f"{path}: {self.param.type}")
         history = [self.update.state._make(slots) for slots in arrays]
         params = state.params
-        if found.learned_net:
-            model = formats.find_model(found, path)
+        if caffe_state.learned_net:
+            model = formats.find_model(caffe_state, path)
             params = self.parallel.params(self.net, formats.load_model(model, self.net, params))
         history += self.update.init([params[k] for k in self.net.recurrent_state])
         return replace(
             state,
             params=params,
             history=self.parallel.history(self.net, history),
-            iteration=found.iteration,
-            current_step=found.current_step,
+            iteration=caffe_state.iteration,
+            current_step=caffe_state.current_step,
         )
 
 
@@ -135,5 +135,5 @@ def _to_json(best: Best) -> dict[str, Any]:
     }
 
 
-def _best(found: resume_file.BestTest) -> Best:
-    return Best(found.best, found.iteration, found.tests_since, found.plateau)
+def _best(best_test: resume_file.BestTest) -> Best:
+    return Best(best_test.best, best_test.iteration, best_test.tests_since, best_test.plateau)

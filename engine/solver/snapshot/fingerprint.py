@@ -31,10 +31,10 @@ def of(param: pb.SolverParameter, net: Net, devices: int = 1) -> dict[str, Any]:
 
 def check(then: dict[str, Any], now: dict[str, Any], path: str) -> None:
     """Raises SnapshotError naming every difference, if there is any."""
-    found = list(differences(then, now))
-    if found:
+    changes = list(differences(then, now))
+    if changes:
         raise SnapshotError(
-            f"{path}: the run was set up differently: {'; '.join(found)}. Set it up as before, or pass -changed to "
+            f"{path}: the run was set up differently: {'; '.join(changes)}. Set it up as before, or pass -changed to "
             "continue with these changes (parameters are kept where they fit)."
         )
 

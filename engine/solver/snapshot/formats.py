@@ -76,8 +76,8 @@ def write(
     a killed process left of this same snapshot are deleted.
     """
     for path in (files.model, files.resume, files.state):
-        for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-            left.unlink(missing_ok=True)
+        for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+            leftover.unlink(missing_ok=True)
     with writing(files.model, SnapshotError):
         if files.model.suffix == ".h5":
             write_model_hdf5(files.model, net, params, steps)
@@ -224,9 +224,9 @@ def load_model(path: str | Path, net: Net, params: Sequence[Any]) -> list[Any]:
 
 def tell_ignored(names: Iterable[str], net: Net) -> None:
     """Logs each of `names`, the layers of a model, that `net` does not have."""
-    here = {layer.name for layer in net.layers}
+    own = {layer.name for layer in net.layers}
     for name in names:
-        if name not in here:
+        if name not in own:
             log.info("net.cpp:678", f"Ignoring source layer {printable(name, one_line=True)}")
 
 
@@ -282,12 +282,12 @@ def latest(prefix: str) -> Path | None:
     written = paths.native(prefix)
     name = re.compile(re.escape(written.name) + r"_iter_(\d+)\.solverstate(\.h5)?")
     folder = written.parent
-    found = (
+    snapshots = (
         [(int(m[1]), p) for p in folder.glob("*") if (m := name.fullmatch(p.name))]
         if regular_file.is_folder(folder)
         else []
     )
-    return max(found)[1] if found else None
+    return max(snapshots)[1] if snapshots else None
 
 
 def _read_blobs_hdf5(path: Path, net: Net, params: Sequence[Any]) -> dict[str, list[np.ndarray]]:
@@ -301,9 +301,9 @@ def _read_blobs_hdf5(path: Path, net: Net, params: Sequence[Any]) -> dict[str, l
             group = f"data/{layer.name}"
             if group not in file or not weights.compared(net, layer):
                 continue
-            there = sum(file.is_dataset(f"{group}/{name}") for name in file.members(group))
-            if there > len(layer.params):
-                raise file.wrong(model_fit.incompatible(layer.name, there, len(layer.params)))
+            number = sum(file.is_dataset(f"{group}/{name}") for name in file.members(group))
+            if number > len(layer.params):
+                raise file.wrong(model_fit.incompatible(layer.name, number, len(layer.params)))
             blobs[layer.name] = [_one_blob(file, net, params, i, n) for n in range(len(layer.params))]
         return blobs
 
@@ -315,9 +315,9 @@ def _one_blob(file: hdf5_file.HDF5File, net: Net, params: Sequence[Any], i: int,
     owner = net.params[k]
     if (owner.layer, owner.index) == (layer.name, n):
         raise file.wrong(f"layer {layer.name!r} has no parameter {n} there.")
-    there = f"data/{owner.layer}/{owner.index}"
+    owner_path = f"data/{owner.layer}/{owner.index}"
     # The shape is checked at the owner; with share_mode: PERMISSIVE this layer's may differ.
-    value = file.numbers(there) if file.is_dataset(there) else params[k]
+    value = file.numbers(owner_path) if file.is_dataset(owner_path) else params[k]
     return weights.in_layer(net, k, layer.params[n], value)
 
 

@@ -81,54 +81,54 @@ def read(state: str | Path) -> Resume | None:
     stem = re.sub(r"\.solverstate(\.h5)?$", "", str(state))
     path = Path(f"{stem}.resume.json")
     try:
-        found = json.loads(regular_file.read(path, LARGEST))
+        record = json.loads(regular_file.read(path, LARGEST))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as e:
         reason = e.strerror if isinstance(e, OSError) else e
         raise SnapshotError(f"{path}: cannot be read: {reason}. Remove it to resume as Caffe does.") from e
-    if not isinstance(found, dict) or found.get("version") != VERSION:
+    if not isinstance(record, dict) or record.get("version") != VERSION:
         raise SnapshotError(f"{path}: not a resume file of version {VERSION}. Remove it to resume as Caffe does.")
     try:
-        return _resume(found)
+        return _resume(record)
     except (Malformed, RecursionError) as e:
         reason = e if isinstance(e, Malformed) else "lists nested too deeply"
         raise SnapshotError(f"{path}: damaged: {reason}. Remove it to resume as Caffe does.") from e
 
 
-def _resume(found: Mapping[str, Any]) -> Resume:
+def _resume(record: Mapping[str, Any]) -> Resume:
     return Resume(
-        seed=field(found, "seed", whole(-(2**63), 2**64 - 1)),
-        data=field(found, "data", _positions),
-        test_data=list(field(found, "test_data", listing(_positions))),
-        memories=list(field(found, "memories", listing(_array))),
-        losses=list(field(found, "losses", listing(_loss))),
-        kept=list(field(found, "kept", listing(whole(0)))),
-        sizes=dict(field(found, "sizes", table(text(), whole(0)), default={})),  # earlier versions did not count
-        watch=field(found, "watch", none_or(_best_test)),
-        run=field(found, "run", _set_up),
+        seed=field(record, "seed", whole(-(2**63), 2**64 - 1)),
+        data=field(record, "data", _positions),
+        test_data=list(field(record, "test_data", listing(_positions))),
+        memories=list(field(record, "memories", listing(_array))),
+        losses=list(field(record, "losses", listing(_loss))),
+        kept=list(field(record, "kept", listing(whole(0)))),
+        sizes=dict(field(record, "sizes", table(text(), whole(0)), default={})),  # earlier versions did not count
+        watch=field(record, "watch", none_or(_best_test)),
+        run=field(record, "run", _set_up),
     )
 
 
 def _best_test(value: Any) -> BestTest:
-    found = schema.mapping(value)
+    record = schema.mapping(value)
     return BestTest(
-        best=field(found, "best", none_or(schema.number)),
-        iteration=field(found, "iteration", whole(-1)),
-        tests_since=field(found, "tests_since", whole(0)),
-        plateau=field(found, "plateau", whole(-1)),
+        best=field(record, "best", none_or(schema.number)),
+        iteration=field(record, "iteration", whole(-1)),
+        tests_since=field(record, "tests_since", whole(0)),
+        plateau=field(record, "plateau", whole(-1)),
     )
 
 
 def _set_up(value: Any) -> SetUp:
-    found = schema.mapping(value)
-    shapes = field(found, "data", table(text(), listing(whole())))
+    record = schema.mapping(value)
+    shapes = field(record, "data", table(text(), listing(whole())))
     return SetUp(
-        type=field(found, "type", text()),
-        iter_size=field(found, "iter_size", whole()),
-        devices=field(found, "devices", whole(), default=1),  # earlier versions had one device, and did not write it
+        type=field(record, "type", text()),
+        iter_size=field(record, "iter_size", whole()),
+        devices=field(record, "devices", whole(), default=1),  # earlier versions had one device, and did not write it
         data={blob: list(shape) for blob, shape in shapes.items()},
-        layers=field(found, "layers", table(text(), text())),
+        layers=field(record, "layers", table(text(), text())),
     )
 
 

@@ -6,7 +6,7 @@ from support.small_nets import INPUT, LABELS, SMALL, X, ip, loss, made
 
 from engine.layers.base import Layer
 from engine.net import spans
-from engine.net.spans import Given, Span
+from engine.net.spans import Arguments, Span
 
 RELU = 'layer { name: "r" type: "ReLU" bottom: "a" top: "r" }\n'
 
@@ -39,7 +39,7 @@ def test_a_range_makes_what_the_whole_makes():
     net = made(SMALL)
     params, key = net.init(0), jax.random.key(0)
     values = dict(zip(net.tops[0] + net.tops[1], (X, np.float32([0, 2])), strict=True))
-    given = Given(dict(enumerate(params)), values, key)
+    given = Arguments(dict(enumerate(params)), values, key)
     whole, _ = spans.run(net, Span(0, len(net.layers) - 1), given)
     some, _ = spans.run(net, Span(0, 2), given)
     assert all(np.array_equal(some[v], whole[v]) for v in some)
@@ -53,7 +53,7 @@ def test_a_compiled_range_returns_what_is_asked_for_behind_it_and_no_copies_of_w
     last = net.layer_names.index("b")
 
     def returned(end: int, keep: bool) -> list[str]:
-        return [v.blob for v in spans.run_compiled(net, Span(0, end, keep), Given(params, values, key))[0]]
+        return [v.blob for v in spans.run_compiled(net, Span(0, end, keep), Arguments(params, values, key))[0]]
 
     assert returned(last, False) == ["b"]
     assert returned(last, True) == ["a", "r", "b"]

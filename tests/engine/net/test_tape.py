@@ -10,7 +10,7 @@ from support.small_nets import INPUT, X, ip, loss, made
 
 from engine.net import jitted
 from engine.net.net import Net
-from engine.net.spans import Given, Span
+from engine.net.spans import Arguments, Span
 from engine.net.tape import Tape
 
 KEY = jax.random.key(0)
@@ -98,15 +98,15 @@ def test_a_span_is_traced_once_for_its_sizes_and_once_for_what_is_kept(net: Net)
     other = Net.from_param(net.graph.param)
     for keep in (False, True):
         for key in (KEY, jax.random.key(1)):
-            other.push_span(Span(first, first, keep), Given(params, values, key))
-            other.run_span(Span(first, first, keep), Given(params, values, key, {}))
+            other.push_span(Span(first, first, keep), Arguments(params, values, key))
+            other.run_span(Span(first, first, keep), Arguments(params, values, key, {}))
     assert (other.push_span._cache_size(), other.run_span._cache_size()) == (2, 2)
 
 
 def test_parameters_are_not_copied(net: Net):
     first = net.layer_names.index("a")
     values = dict.fromkeys(net.graph.nodes[first].bottoms, X)
-    _, _, kept = net.push_span(Span(first, first), Given(dict(enumerate(net.init(0))), values, KEY))
+    _, _, kept = net.push_span(Span(first, first), Arguments(dict(enumerate(net.init(0))), values, KEY))
     assert all(array.shape != net.params[0].shape for array in kept.computed)
 
 
