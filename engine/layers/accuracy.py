@@ -33,9 +33,9 @@ class Accuracy(Labelled):
         x = self.sign * jax.lax.stop_gradient(bottoms[0])
         rows, ids, valid = self.aligned(x, bottoms[1])
         rivals = jnp.sum(rows >= self.of_label(rows, ids)[:, None], axis=1)
-        found = (rivals <= self.top_k) & valid
+        correct = (rivals <= self.top_k) & valid
         member = (ids[:, None] == jnp.arange(self.classes)[:, None]) & valid[:, None]
-        tops = [_share(found, valid, None), _share(member & found[:, None], member, (0, 2))]
+        tops = [_share(correct, valid, None), _share(member & correct[:, None], member, (0, 2))]
         return [top.astype(x.dtype) for top in tops[: len(self.top_shapes)]]
 
 

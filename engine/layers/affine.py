@@ -72,12 +72,12 @@ class ClampedScale(Scale):
 
     def apply(self, params: Arrays, bottoms: Arrays, ctx: Context) -> tuple[list[Array], dict[int, Array]]:
         s = bottoms[1] if self.scale is None else params[self.scale]
-        kept = jnp.minimum(jnp.maximum(stop_gradient(s), self.least), self.most)
-        clamped = with_gradient_of(kept, s)
+        limited = jnp.minimum(jnp.maximum(stop_gradient(s), self.least), self.most)
+        clamped = with_gradient_of(limited, s)
         if self.scale is None:
             return self.forward(params, [bottoms[0], clamped], ctx), {}
-        made = [clamped if i == self.scale else p for i, p in enumerate(params)]
-        return self.forward(made, bottoms, ctx), {self.scale: kept}
+        new_params = [clamped if i == self.scale else p for i, p in enumerate(params)]
+        return self.forward(new_params, bottoms, ctx), {self.scale: limited}
 
 
 @layer("Bias")

@@ -160,11 +160,11 @@ class Layer:
         return self.forward(params, bottoms, ctx), {}
 
     def host_backward(
-        self, params: Arrays, bottoms: Arrays, asked: Sequence[bool], diffs: Sequence[Any]
+        self, params: Arrays, bottoms: Arrays, propagate_down: Sequence[bool], diffs: Sequence[Any]
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """The backward pass of a host layer, after its `forward`: the gradients of its parameters and of its bottoms.
 
-        asked: which bottoms need a gradient. diffs: the gradients of the tops; None stands for zeros.
+        propagate_down: which bottoms need a gradient. diffs: the gradients of the tops; None stands for zeros.
         """
         return [np.zeros(x.shape, np.float32) for x in params], [np.zeros(x.shape, np.float32) for x in bottoms]
 
@@ -213,9 +213,9 @@ class Layer:
         over the one from `setup` (the tops of sources and of dynamic layers), else None. Raises LayerError if the layer
         makes a different number of tops.
         """
-        made = self.setup(*bottoms)
-        fits.top_count(self.node, len(made), len(known))
-        self.top_shapes = [tuple(int(d) for d in (s if k is None else k)) for k, s in zip(known, made, strict=True)]
+        shapes = self.setup(*bottoms)
+        fits.top_count(self.node, len(shapes), len(known))
+        self.top_shapes = [tuple(int(d) for d in (s if k is None else k)) for k, s in zip(known, shapes, strict=True)]
         for n, shape in enumerate(self.top_shapes):
             self.check_size(f'its top "{self.config.top[n]}"' if n < len(self.config.top) else "its top", shape)
         return self.top_shapes

@@ -67,19 +67,19 @@ class BN(_Scaled):
             mean, variance = params[self.mean], params[self.variance]
             y = self.by_averages(x if self.frozen else stop_gradient(x), mean, variance, slope, bias)
             return [y if self.frozen else y + self.pull(x, mean, variance, slope)], {}
-        made = self.by_batch(x, slope, bias)
+        batch = self.by_batch(x, slope, bias)
         updates = {
             i: self.momentum * params[i] + (1 - self.momentum) * v.reshape(params[i].shape)
-            for i, v in ((self.mean, made.mean), (self.variance, made.variance))
+            for i, v in ((self.mean, batch.mean), (self.variance, batch.variance))
         }
-        return [made.y], updates
+        return [batch.y], updates
 
     def pull(self, x: Array, mean: Array, variance: Array, slope: Array) -> Array:
         """0 with a gradient of x: scale / σ · (dy − mean(dy) − x̂ · mean(x̂ · dy)), with x̂ from the given μ and σ."""
         axes = tuple(axis for axis in range(x.ndim) if axis != 1)
         deviation = jnp.sqrt(variance.reshape(self.broad) + self.eps)
-        whole = stop_gradient(x - mean.reshape(self.broad)) / deviation
-        z = x - jnp.mean(x, axes, keepdims=True) - whole * jnp.mean(x * whole, axes, keepdims=True)
+        x_hat = stop_gradient(x - mean.reshape(self.broad)) / deviation
+        z = x - jnp.mean(x, axes, keepdims=True) - x_hat * jnp.mean(x * x_hat, axes, keepdims=True)
         return with_gradient_of(jnp.zeros_like(x), stop_gradient(slope.reshape(self.broad) / deviation) * z)
 
 
@@ -109,8 +109,8 @@ class SegNetBN(_Scaled):
         scale, shift = params[self.scale], params[self.shift]
         if not self.learns:
             return [x * scale.reshape(self.broad) + shift.reshape(self.broad)]
-        made = self.by_batch(x, scale, shift)
-        return [made.y, *(v.reshape(scale.shape) for v in made[1:])][: len(self.top_shapes)]
+        batch = self.by_batch(x, scale, shift)
+        return [batch.y, *(v.reshape(scale.shape) for v in batch[1:])][: len(self.top_shapes)]
 
 
 @layer("BatchNorm", when=lambda config: normalized.of_nvidia(config.batch_norm_param))
@@ -140,13 +140,14 @@ class NVIDIABatchNorm(_Scaled):
         scale, bias = params[self.scale], params[self.bias]
         if self.global_stats:
             return [self.by_averages(x, params[self.mean], params[self.variance], scale, bias)], {}
-        made = self.by_batch(x, scale, bias)
-        kept = jnp.where(params[self.iterations][0] > 1, self.decay, 0)
+        batch = self.by_batch(x, scale, bias)
+        decay = jnp.where(params[self.iterations][0] > 1, self.decay, 0)
         updates = {
-            i: kept * params[i] + (1 - kept) * v for i, v in ((self.mean, made.mean), (self.variance, made.variance))
+            i: decay * params[i] + (1 - decay) * v
+            for i, v in ((self.mean, batch.mean), (self.variance, batch.variance))
         }
         updates[self.iterations] = params[self.iterations] + 1
-        return [made.y], updates
+        return [batch.y], updates
 
 
 @layer("CuDNNBatchNorm")
@@ -175,12 +176,12 @@ class CuDNNBatchNorm(_Scaled):
         scale, bias, mean, variance = (params[i] for i in (self.scale, self.bias, self.mean, self.variance))
         if self.running:
             return [self.by_averages(x, mean, variance, scale, bias)], {}
-        made = self.by_batch(x, scale, bias)
+        batch = self.by_batch(x, scale, bias)
         m = x.size // max(1, x.shape[1])
         unbiased = m / (m - 1) if m > 1 else 1
         updates = {
-            self.mean: self.momentum * mean + (1 - self.momentum) * made.mean.reshape(mean.shape),
+            self.mean: self.momentum * mean + (1 - self.momentum) * batch.mean.reshape(mean.shape),
             self.variance: self.momentum * variance
-            + (1 - self.momentum) * unbiased * made.variance.reshape(variance.shape),
+            + (1 - self.momentum) * unbiased * batch.variance.reshape(variance.shape),
         }
-        return [made.y], updates
+        return [batch.y], updates

@@ -64,11 +64,11 @@ def propose(scores: Sequence[Array], moves: Sequence[Array], search: Search) -> 
         boxes, sure, usable = (jnp.flip(each, 1) for each in (boxes, sure, usable))
     most = sure.shape[1] if search.before is None else min(search.before, sure.shape[1])
     best, at = jax.lax.top_k(jnp.where(usable, sure, -jnp.inf), most)
-    found = jnp.take_along_axis(boxes, at[..., None], 1)
+    regions = jnp.take_along_axis(boxes, at[..., None], 1)
     share = region_boxes.overlap(search.mode, search.pixel)
-    there = jnp.take_along_axis(usable, at, 1)
+    valid = jnp.take_along_axis(usable, at, 1)
     one = partial(suppress, threshold=search.nms_threshold, enough=search.after, share=share)
-    return found, best, jax.vmap(lambda b, u: one(b[None], u[None])[0])(found, there)
+    return regions, best, jax.vmap(lambda b, u: one(b[None], u[None])[0])(regions, valid)
 
 
 def _of_level(moves: Array, level: Level, search: Search) -> Array:
@@ -137,10 +137,10 @@ class _Proposals(HostLayer):
         chosen = kept if self.search.after is None else kept & (np.cumsum(kept, -1) <= self.search.after)
         numbers = np.nonzero(chosen)[0].astype(boxes.dtype)[:, None]
         regions = np.concatenate([numbers, boxes[chosen], best[chosen][:, None]], 1)
-        found = [regions[:, :5], regions]
+        tops = [regions[:, :5], regions]
         if not len(regions):  # a following ROI pooling needs at least one region, of any image
-            found = [np.array([[0, 1, 1, 10, 10]], boxes.dtype), np.zeros((1, 6), boxes.dtype)]
-        return [jnp.asarray(top[:, :, None, None]) for top in found[: len(self.config.top)]]
+            tops = [np.array([[0, 1, 1, 10, 10]], boxes.dtype), np.zeros((1, 6), boxes.dtype)]
+        return [jnp.asarray(top[:, :, None, None]) for top in tops[: len(self.config.top)]]
 
 
 @layer("BoxOutput")

@@ -80,14 +80,16 @@ class SievedDecodeBBox(HostLayer, DecodeBBox):
     """
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
-        (made,) = (np.asarray(top) for top in super().forward(params, bottoms, ctx))
-        corners = made.reshape(len(made), 5)[:, 1:]
+        (decoded,) = (np.asarray(top) for top in super().forward(params, bottoms, ctx))
+        corners = decoded.reshape(len(decoded), 5)[:, 1:]
         kept = np.all(corners[:, :2] <= corners[:, 2:], 1)
         for matched in bottoms[2:]:
-            kept &= np.asarray(matched).reshape(len(made), -1)[:, -1] < self.config.decode_bbox_param.gt_iou_thr
+            kept &= np.asarray(matched).reshape(len(decoded), -1)[:, -1] < self.config.decode_bbox_param.gt_iou_thr
         if not np.any(kept):
-            raise self.error(f"none of {len(made)} regions is left: all are objects themselves or less than a pixel.")
-        return [jnp.asarray(made[kept])]
+            raise self.error(
+                f"none of {len(decoded)} regions is left: all are objects themselves or less than a pixel."
+            )
+        return [jnp.asarray(decoded[kept])]
 
 
 @layer("ScaleRoute")

@@ -21,7 +21,7 @@ class _Distances(Labelled):
     measures = 2
     """The number of values in the second top."""
 
-    def setup(self, d: Shape, labels: Shape, more: Shape = ()) -> list[Shape]:
+    def setup(self, d: Shape, labels: Shape, third: Shape = ()) -> list[Shape]:
         if not d:
             raise self.error(f"{self.bottom(0)} is a scalar; its first axis must be the batch.")
         self.match((d[0], count(d[1:])), labels, 1)
@@ -53,12 +53,12 @@ class GeneralContrastiveLoss(_Distances):
     Second top: the means of min(t, max(0, d₊ − m₊)) and of max(0, m₋ − d₋); with add_intra_mae, also the running mean.
     """
 
-    def setup(self, d: Shape, labels: Shape, more: Shape = ()) -> list[Shape]:
+    def setup(self, d: Shape, labels: Shape, third: Shape = ()) -> list[Shape]:
         self.p = p = self.config.general_contrastive_loss_param
         self.measures = 3 if p.add_intra_mae else 2
         tops = super().setup(d, labels)
-        if more and count(more) != count(d):
-            raise self.error(f"{self.bottom(2)} has shape {list(more)}; it must be {list(d)}, like {self.bottom(0)}.")
+        if third and count(third) != count(d):
+            raise self.error(f"{self.bottom(2)} has shape {list(third)}; it must be {list(d)}, like {self.bottom(0)}.")
         if p.HasField("normalize_negative") and p.normalize_negative <= 0:
             raise self.error(f"normalize_negative is {p.normalize_negative:g}; it must be above 0.")
         if p.add_intra_mae:
@@ -68,16 +68,16 @@ class GeneralContrastiveLoss(_Distances):
     def apply(self, params: Arrays, bottoms: Arrays, ctx: Context) -> tuple[list[Array], dict[int, Array]]:
         p, own = self.p, self.own(bottoms[1])
         mean = params[0] if p.add_intra_mae else jnp.zeros(())
-        given = bottoms[0].reshape(self.outer, self.classes)
-        d = stop_gradient(bottoms[-1].reshape(given.shape) if len(bottoms) == 3 else given)
+        distances = bottoms[0].reshape(self.outer, self.classes)
+        d = stop_gradient(bottoms[-1].reshape(distances.shape) if len(bottoms) == 3 else distances)
         margin = p.negative_margin + mean
         above = jnp.minimum(p.positive_outlier_thresh, jnp.maximum(0, d - p.positive_margin))
         positive = jnp.where(own, above * p.positive_weight, 0)
         below = jnp.where(own, 0, jnp.maximum(0, margin - d))
-        negative, slopes = below * p.negative_weight, jnp.full_like(d, -p.negative_weight)
+        negative, negative_slopes = below * p.negative_weight, jnp.full_like(d, -p.negative_weight)
         if p.exp_negative_weight:
             negative = jnp.exp(-d) * p.negative_weight
-            slopes = -negative
+            negative_slopes = -negative
         near = ~own & (d < margin)
         negative = jnp.where(near, negative, 0)
         far = jnp.any(own & (d > p.positive_upper_bound), axis=1, keepdims=True) & p.positive_first
@@ -90,16 +90,16 @@ class GeneralContrastiveLoss(_Distances):
             chosen = (jnp.arange(self.outer) == jnp.argmin(jnp.sum(positive, axis=1)))[:, None]
         terms = jnp.where(own, jnp.where(chosen, positive, 0), jnp.where(counted, negative, 0))
         pulls = (d > p.positive_margin) & (d < p.positive_outlier_thresh) & chosen
-        pushes = jnp.where(near & counted, slopes, 0)
+        pushes = jnp.where(near & counted, negative_slopes, 0)
         if p.HasField("normalize_negative"):
             total = jnp.abs(jnp.sum(pushes)) / p.normalize_negative / self.outer
             pushes = jnp.where(total > p.positive_weight, pushes / jnp.where(total > 0, total, 1), pushes)
-        made = jnp.where(own, jnp.where(pulls | far, p.positive_weight, 0), pushes)
+        slopes = jnp.where(own, jnp.where(pulls | far, p.positive_weight, 0), pushes)
         first = jnp.sum(jnp.where(own, above, 0)) / self.outer
         second = jnp.sum(jnp.where(near, below, 0)) / self.outer / max(1, self.classes - 1)
         mean = jnp.minimum(0.99 * mean + 0.01 * first, p.max_negative_margin)
         measures = jnp.stack([first, second, mean][: self.measures])
-        tops = [self.summed(given, terms, made), stop_gradient(measures)][: len(self.top_shapes)]
+        tops = [self.summed(distances, terms, slopes), stop_gradient(measures)][: len(self.top_shapes)]
         return tops, {0: mean} if p.add_intra_mae else {}
 
 
@@ -114,17 +114,19 @@ class GeneralTripletLoss(_Distances):
     Second top: the means of d₊ and of d₋.
     """
 
-    def setup(self, d: Shape, labels: Shape, more: Shape = ()) -> list[Shape]:
+    def setup(self, d: Shape, labels: Shape, weights: Shape = ()) -> list[Shape]:
         self.p = self.config.general_triplet_loss_param
         tops = super().setup(d, labels)
-        if more and count(more) != self.outer:
-            raise self.error(f"{self.bottom(2)} has shape {list(more)}; it must hold {self.outer} values, one an item.")
+        if weights and count(weights) != self.outer:
+            raise self.error(
+                f"{self.bottom(2)} has shape {list(weights)}; it must hold {self.outer} values, one an item."
+            )
         return tops
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         p, own = self.p, self.own(bottoms[1])
-        given = bottoms[0].reshape(self.outer, self.classes)
-        d = stop_gradient(given)
+        distances = bottoms[0].reshape(self.outer, self.classes)
+        d = stop_gradient(distances)
         same = jnp.sum(jnp.where(own, d, 0), axis=1, keepdims=True)
         terms = jnp.where(own, 0, jnp.maximum(0, same + p.margin - d) * p.negative_weight)
         violated = ~own & (same + p.margin > d)
@@ -139,5 +141,5 @@ class GeneralTripletLoss(_Distances):
         if len(bottoms) == 3:
             slopes = slopes * bottoms[2].reshape(-1, 1)
         means = jnp.mean(same), jnp.sum(jnp.where(own, 0, d)) / self.outer / max(1, self.classes - 1)
-        tops = [self.summed(given, jnp.where(far, 0, terms), slopes), jnp.stack(means)]
+        tops = [self.summed(distances, jnp.where(far, 0, terms), slopes), jnp.stack(means)]
         return tops[: len(self.top_shapes)]

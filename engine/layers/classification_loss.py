@@ -92,13 +92,13 @@ class SoftmaxWithLoss(_SoftmaxLoss):
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         rows, ids, valid = self.aligned(*bottoms[:2])
         log_p = jax.nn.log_softmax(rows, axis=1)
-        found = floored(self.of_label(log_p, ids), LOG_FLT_MIN)
+        log_likelihood = floored(self.of_label(log_p, ids), LOG_FLT_MIN)
         for weights in (self.class_weights, self.listed):
             if weights is not None:
-                found = found * jnp.take(jnp.asarray(weights), ids, mode="clip")
+                log_likelihood = log_likelihood * jnp.take(jnp.asarray(weights), ids, mode="clip")
         for each in bottoms[2:]:  # the weights of a WeightedSoftmaxWithLoss
-            found = found * stop_gradient(each).reshape(found.shape)
-        terms = jnp.where(valid, found, 0)
+            log_likelihood = log_likelihood * stop_gradient(each).reshape(log_likelihood.shape)
+        terms = jnp.where(valid, log_likelihood, 0)
         tops = self.normalized(-jnp.sum(terms), valid, log_p, bottoms[0].shape)
         each = jax.lax.stop_gradient(no_minus_zero(-terms)).reshape(bottoms[1].shape)
         return [*tops, each][: len(self.top_shapes)]
@@ -285,9 +285,11 @@ class FocalLoss(_SoftmaxLoss):
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         rows, ids, valid = self.aligned(*bottoms)
         log_p = jax.nn.log_softmax(rows, axis=1)
-        found = floored(self.of_label(log_p, ids), LOG_FLT_MIN)
-        focus = stop_gradient((self.inside + self.sign * jnp.exp(found)) ** self.gamma)
-        slope = self.sign * self.gamma * focus / jnp.maximum(1 + self.sign * jnp.exp(found), FOCUS_FLOOR)
-        by_log_p = stop_gradient(focus + slope * jnp.exp(found) * found)
-        losses = jnp.where(valid, -self.outside * with_gradient_of(focus * found, by_log_p * found), 0)
+        log_likelihood = floored(self.of_label(log_p, ids), LOG_FLT_MIN)
+        focus = stop_gradient((self.inside + self.sign * jnp.exp(log_likelihood)) ** self.gamma)
+        slope = self.sign * self.gamma * focus / jnp.maximum(1 + self.sign * jnp.exp(log_likelihood), FOCUS_FLOOR)
+        by_log_p = stop_gradient(focus + slope * jnp.exp(log_likelihood) * log_likelihood)
+        losses = jnp.where(
+            valid, -self.outside * with_gradient_of(focus * log_likelihood, by_log_p * log_likelihood), 0
+        )
         return self.normalized(jnp.sum(losses), valid, log_p, bottoms[0].shape)

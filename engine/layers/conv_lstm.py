@@ -59,8 +59,8 @@ class ConvLSTM(Layer):
             raise self.error(f"num_output is {of_x.num_output} for x and {of_h.num_output} for h; give both the same.")
         state = (1, x[1], self.outputs, *x[3:])
         self._check_states(states, state, exposed)
-        self.driven = None if debug.ignore_x else self._kernel(of_x, "input weight", x[2], x[3:])
-        self.kept = self._kernel(of_h, "hidden weight", self.outputs, x[3:])
+        self.input_kernel = None if debug.ignore_x else self._kernel(of_x, "input weight", x[2], x[3:])
+        self.hidden_kernel = self._kernel(of_h, "hidden weight", self.outputs, x[3:])
         self.bias = self.param("bias", (GATES * self.outputs,), of_h.bias_filler) if of_h.bias_term else None
         self.peepholes = [] if debug.disable_hadamard else self._peepholes(state)
         if not exposed:
@@ -74,10 +74,10 @@ class ConvLSTM(Layer):
 
     def _settings(self) -> tuple[pb.LSTMConvolutionParameter, pb.LSTMConvolutionParameter]:
         """What describes the convolutions of x and of h."""
-        given = self.config.lstm_conv_param
-        if len(given) not in (1, 2):
-            raise self.error(f"it has {len(given)} lstm_conv_param; give one, or one for x and one for h.")
-        first, last = given[0], given[-1]
+        blocks = self.config.lstm_conv_param
+        if len(blocks) not in (1, 2):
+            raise self.error(f"it has {len(blocks)} lstm_conv_param; give one, or one for x and one for h.")
+        first, last = blocks[0], blocks[-1]
         for_x, for_h = (last if first.type == other else first for other in ("hidden", "input"))
         if for_x.type == "hidden" or for_h.type == "input":
             raise self.error(f'its only lstm_conv_param is of type "{first.type}"; give the other too, or no type.')
@@ -98,11 +98,13 @@ class ConvLSTM(Layer):
         """Declares the weights of a convolution. Raises LayerError unless it keeps the maps' size."""
         if not p.kernel_size:
             raise self.error("lstm_conv_param needs kernel_size; kernel_h, pad_h and the like are not read.")
-        given = pb.ConvolutionParameter(kernel_size=p.kernel_size, stride=p.stride, pad=p.pad, dilation=p.dilation)
-        window = windows.of_convolution(self.node, given, len(sizes))
-        made = windows.fitting_outputs(self.node, window, sizes)
-        if made != sizes:
-            raise self.error(f"its {name} makes maps of {windows.by(made)} of {windows.by(sizes)}; they must keep it.")
+        param = pb.ConvolutionParameter(kernel_size=p.kernel_size, stride=p.stride, pad=p.pad, dilation=p.dilation)
+        window = windows.of_convolution(self.node, param, len(sizes))
+        outputs = windows.fitting_outputs(self.node, window, sizes)
+        if outputs != sizes:
+            raise self.error(
+                f"its {name} makes maps of {windows.by(outputs)} of {windows.by(sizes)}; they must keep it."
+            )
         groups = fits.groups(self.node, channels, GATES * self.outputs, p.group)
         shape = (GATES * self.outputs, channels // groups, *window.kernel)
         return Kernel(window, groups, self.param(name, shape, p.weight_filler))
@@ -120,17 +122,21 @@ class ConvLSTM(Layer):
         own = len(self.params)
         h, c = (s[0] for s in exposed) if exposed else map(stop_gradient, params[own:])
         gates = jnp.zeros((x.shape[0], 1, 1, 1, 1), x.dtype)
-        if self.driven is not None:
+        if self.input_kernel is not None:
             maps = x.reshape(-1, *x.shape[2:])
-            driven = convolve(maps, params[self.driven.weight], None, self.driven.window, self.driven.groups)
+            driven = convolve(
+                maps, params[self.input_kernel.weight], None, self.input_kernel.window, self.input_kernel.groups
+            )
             gates = driven.reshape(*x.shape[:2], *driven.shape[1:])
         bias = None if self.bias is None else params[self.bias]
         looks = [self._along_state(params[i], c.ndim) for i in self.peepholes]
 
         def step(states: tuple[Array, Array], now: tuple[Array, Array]) -> tuple[tuple[Array, Array], Array]:
             (h, c), (driven, flow) = states, now
-            kept = convolve(flow * h, params[self.kept.weight], bias, self.kept.window, self.kept.groups)
-            i, f, o, g = jnp.split(kept + driven, GATES, 1)
+            recurrent = convolve(
+                flow * h, params[self.hidden_kernel.weight], bias, self.hidden_kernel.window, self.hidden_kernel.groups
+            )
+            i, f, o, g = jnp.split(recurrent + driven, GATES, 1)
             if looks:
                 i, f, o = (gate + look * c for gate, look in zip((i, f, o), looks, strict=True))
             c = flow * jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)

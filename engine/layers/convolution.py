@@ -19,10 +19,10 @@ class Weighted(Windowed):
     def read_weights(self) -> None:
         """Declares W and b and stores the groups. Raises LayerError if the channels cannot be split into groups."""
         p = self.windows
-        made = param_shapes.kernels(self.node, p, self.channels, self.window.kernel)
-        self.num_output, self.group = made.outputs, made.group
-        self.weight = self.param("weight", made.weight, p.weight_filler)
-        self.bias = self.param("bias", (made.outputs,), p.bias_filler) if p.bias_term else None
+        kernels = param_shapes.kernels(self.node, p, self.channels, self.window.kernel)
+        self.num_output, self.group = kernels.outputs, kernels.group
+        self.weight = self.param("weight", kernels.weight, p.weight_filler)
+        self.bias = self.param("bias", (kernels.outputs,), p.bias_filler) if p.bias_term else None
 
     def multiply_adds(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         """Each element of the tops, or of a Deconvolution's bottoms, meets all the weights of its channel once."""
@@ -80,10 +80,10 @@ class Deconvolution(Weighted):
     def setup(self, *bottoms: Shape) -> list[Shape]:
         self.read_window(*bottoms)
         self.read_weights()
-        made = windows.deconvolved(self.node, self.config.convolution_param, self.window, self.spatial)
-        uncut = (n + 2 * pad for n, pad in zip(made, self.window.pad, strict=True))
+        outputs = windows.deconvolved(self.node, self.config.convolution_param, self.window, self.spatial)
+        uncut = (n + 2 * pad for n, pad in zip(outputs, self.window.pad, strict=True))
         self.check_size("its top, before pad crops it,", (*self.lead, self.num_output, *uncut))
-        return [(*self.lead, self.num_output, *made)] * len(bottoms)
+        return [(*self.lead, self.num_output, *outputs)] * len(bottoms)
 
     def batched(self, x: Array) -> Array:
         """As in the base class but not padded: here the padding of the sides applies to the top."""

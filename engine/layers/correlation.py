@@ -101,8 +101,8 @@ class Correlation(Layer):
             pairs = jnp.pad(pairs.reshape(items, rows, -1), ((0, 0), (0, 0), (0, places)))
             return self._patches(pairs.reshape(items, rows, places, others + 1)[..., : band : self.step])
 
-        found = lax.map(displaced, jnp.asarray(self.down))  # (down, N, P, Q, across)
-        return jnp.transpose(found, (1, 0, 4, 2, 3)).reshape(self.top_shapes[0])
+        products = lax.map(displaced, jnp.asarray(self.down))  # (down, N, P, Q, across)
+        return jnp.transpose(products, (1, 0, 4, 2, 3)).reshape(self.top_shapes[0])
 
     def _differences(self, a: Array, b: Array) -> Array:
         """The means of |a − b| over patches of padded bottoms, with one displacement at a time in memory."""

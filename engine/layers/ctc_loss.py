@@ -57,8 +57,10 @@ class CtcLoss(SequenceLoss):
         labels = bottoms[1].reshape(self.items, -1).astype(jnp.int32)
         rows, counts = ctc.packed(labels, labels != self.blank_class)
         lengths = jnp.full(self.items, self.time_step)
-        found = ctc.log_likelihood(self.scored(bottoms[0]), rows, counts, lengths, self.blank_class, merge=True)
-        total = jnp.sum(jnp.where(found > ctc.NEVER / 2, -found, 0))
+        log_likelihoods = ctc.log_likelihood(
+            self.scored(bottoms[0]), rows, counts, lengths, self.blank_class, merge=True
+        )
+        total = jnp.sum(jnp.where(log_likelihoods > ctc.NEVER / 2, -log_likelihoods, 0))
         return [with_gradient_of(total / self.items, total)]
 
 
@@ -74,12 +76,12 @@ class WarpCTCLoss(SequenceLoss):
 
     bottoms = (2, 4)
 
-    def setup(self, x: Shape, *more: Shape) -> list[Shape]:
+    def setup(self, x: Shape, *rest: Shape) -> list[Shape]:
         self.steps, self.items, self.classes = self.check_scores(x)
         self.blank_class = self.config.ctc_loss_param.blank_index  # 0 unless given
         if not 0 <= self.blank_class < self.classes:
             raise self.error(f"blank_index is {self.blank_class}; it must be 0 to {self.classes - 1}.")
-        match more:
+        match rest:
             case (labels,):
                 self.check_rows(1, labels)
             case (indicators, labels):
@@ -103,22 +105,24 @@ class WarpCTCLoss(SequenceLoss):
         """The class that label 0 means when there are indicators."""
         return 1 if self.blank_class == 0 else 0
 
-    def targets_of(self, given: Arrays) -> tuple[Array, Array, Array]:
+    def targets_of(self, rest: Arrays) -> tuple[Array, Array, Array]:
         """Returns labels (N, L), and the numbers of labels and of steps, (N,) each."""
-        if len(given) == 1:
-            labels = given[0].reshape(self.items, -1).astype(jnp.int32)
+        if len(rest) == 1:
+            labels = rest[0].reshape(self.items, -1).astype(jnp.int32)
             return *ctc.packed(labels, labels != self.blank_class), jnp.full(self.items, self.steps)
-        if len(given) == 2:
-            indicators, labels = (x.reshape(self.steps, self.items) for x in given)
+        if len(rest) == 2:
+            indicators, labels = (x.reshape(self.steps, self.items) for x in rest)
             lengths, counts = marked_lengths(indicators, labels)
             return (labels.T + 0.5).astype(jnp.int32) + self.first_class, counts, lengths
-        lengths, counts = (x.reshape(-1).astype(jnp.int32) for x in given[:2])
-        return given[2].reshape(given[2].shape[0], self.items).T.astype(jnp.int32), counts, lengths
+        lengths, counts = (x.reshape(-1).astype(jnp.int32) for x in rest[:2])
+        return rest[2].reshape(rest[2].shape[0], self.items).T.astype(jnp.int32), counts, lengths
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         rows, counts, lengths = self.targets_of(bottoms[1:])
-        found = ctc.log_likelihood(self.scored(bottoms[0]), rows, counts, lengths, self.blank_class, merge=True)
-        total = jnp.sum(jnp.where((found > ctc.NEVER / 2) & (lengths > 0), -found, 0))
+        log_likelihoods = ctc.log_likelihood(
+            self.scored(bottoms[0]), rows, counts, lengths, self.blank_class, merge=True
+        )
+        total = jnp.sum(jnp.where((log_likelihoods > ctc.NEVER / 2) & (lengths > 0), -log_likelihoods, 0))
         return [unweighted(stop_gradient(total) / self.items, total)]
 
 
@@ -162,10 +166,10 @@ class CTCLoss(SequenceLoss):
         rows, counts = ctc.packed(rows, kept)
         x = bottoms[0].reshape(self.steps, self.items, self.classes)[self.delay :]
         lengths = jnp.maximum(lengths - self.delay, 0)
-        found = ctc.log_likelihood(self.scored(x), rows, counts, lengths, self.blank_class, self.merge)
-        possible, runs = found > ctc.NEVER / 2, lengths > 0
+        log_likelihoods = ctc.log_likelihood(self.scored(x), rows, counts, lengths, self.blank_class, self.merge)
+        possible, runs = log_likelihoods > ctc.NEVER / 2, lengths > 0
         steps = jnp.arange(len(x))[:, None] < lengths
         evened = jnp.sum(jnp.where(steps, jax.nn.logsumexp(x, axis=2), 0), axis=0)
-        losses = jnp.where(runs, jnp.where(possible, -found, jnp.inf), 0)
-        pulls = jnp.where(runs, jnp.where(possible, -found, evened), 0)
+        losses = jnp.where(runs, jnp.where(possible, -log_likelihoods, jnp.inf), 0)
+        pulls = jnp.where(runs, jnp.where(possible, -log_likelihoods, evened), 0)
         return [unweighted(stop_gradient(jnp.sum(losses)) / self.items, jnp.sum(pulls))]

@@ -57,11 +57,11 @@ class DataAugmentation(Layer):
 
     def _check_random(self, p: pb.FlowAugmentationParameter) -> None:
         """Raises LayerError if the layer would change pictures at random."""
-        given = [field.name for field, _ in p.ListFields() if field.message_type is not None]
-        if self.crops and given and (self.phase == pb.TRAIN or p.augment_during_test):
+        random_fields = [field.name for field, _ in p.ListFields() if field.message_type is not None]
+        if self.crops and random_fields and (self.phase == pb.TRAIN or p.augment_during_test):
             raise self.error(
-                f"{given[0]} changes pictures at random, which is not supported; transform_param has settings for "
-                "augmentation."
+                f"{random_fields[0]} changes pictures at random, which is not supported; transform_param has settings "
+                "for augmentation."
             )
 
     def fitted(self, arrays: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
@@ -81,7 +81,7 @@ class DataAugmentation(Layer):
         y, count = stop_gradient(bottoms[0]), params[0] + 1
         if self.crops:
             rows, columns = (weights(at, size, y.dtype) for at, size in zip(self.places, y.shape[2:], strict=True))
-            y = resized_by(y, rows, columns, whole=False)
+            y = resized_by(y, rows, columns, skip_same=False)
         if not self.passes:
             return [y if self.mean is None else y - self.mean], {0: count}
         learns = count <= self.passes

@@ -41,11 +41,11 @@ class DeformableConvolution(Weighted):
                 f"the {x[1]} channels of {self.bottom(0)} do not split into deformable_group: {self.moved}."
             )
         outputs = self.fitting_outputs()
-        wanted = (x[0], 2 * self.moved * count(self.window.kernel), *outputs)
-        if offsets != wanted:
+        expected = (x[0], 2 * self.moved * count(self.window.kernel), *outputs)
+        if offsets != expected:
             raise self.error(
                 f"{self.bottom(1)} has shape {list(offsets)}; a {by(self.window.kernel)} kernel in {self.moved} "
-                f"deformable groups needs {list(wanted)}."
+                f"deformable groups needs {list(expected)}."
             )
         return [(x[0], self.num_output, *outputs)]
 
@@ -87,8 +87,8 @@ def _sampled(x: Array, rows: Array, columns: Array) -> Array:
 
     def at(row: Array, column: Array) -> Array:
         index = jnp.minimum(row, height - 1) * width + jnp.minimum(column, width - 1)
-        found = jnp.take_along_axis(flat, index.reshape(*index.shape[:2], 1, -1), axis=-1)
-        return found.reshape(*flat.shape[:3], *index.shape[2:])
+        values = jnp.take_along_axis(flat, index.reshape(*index.shape[:2], 1, -1), axis=-1)
+        return values.reshape(*flat.shape[:3], *index.shape[2:])
 
     down, right = ((v - low)[:, :, None] for v, low in ((rows, top), (columns, left)))
     upper = at(top, left) * (1 - right) + at(top, left + 1) * right

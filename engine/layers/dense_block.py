@@ -64,8 +64,8 @@ class DenseBlock(Layer):
                 y = self._normalized(y, params, i, "bottleneck ", updates)
             y = convolve(y, params[self.places["filter"] + i][:, :, ::-1, ::-1], None, _window(3), 1)
             if key is not None:
-                kept = jax.random.bernoulli(key, 1 - self.ratio, y.shape)
-                y = jnp.where(kept, y / (1 - self.ratio), 0)
+                mask = jax.random.bernoulli(key, 1 - self.ratio, y.shape)
+                y = jnp.where(mask, y / (1 - self.ratio), 0)
             x = jnp.concatenate([x, y], 1)
         return [x], updates
 
@@ -77,13 +77,13 @@ class DenseBlock(Layer):
             terms = params[self.places["number of terms"]][0]
             mean, variance = (params[place] / jnp.where(terms > 0, terms, 1) for place in places)
             return jax.nn.relu((x - mean) / jnp.sqrt(variance + EPS) * scaler + bias)
-        made = normalize_batch(x, scaler.ravel(), bias.ravel(), EPS, True)
+        normalized = normalize_batch(x, scaler.ravel(), bias.ravel(), EPS, True)
         m = x.size // max(1, x.shape[1])
-        unbiased = made.variance * (m / (m - 1) if m > 1 else 1)
-        for place, batch in zip(places, (made.mean, unbiased), strict=True):
+        unbiased = normalized.variance * (m / (m - 1) if m > 1 else 1)
+        for place, batch in zip(places, (normalized.mean, unbiased), strict=True):
             running = params[place]
             updates[place] = (1 - self.fraction) * running + self.fraction * batch.reshape(running.shape)
-        return made.y
+        return normalized.y
 
 
 def _window(side: int) -> Window:

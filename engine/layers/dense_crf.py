@@ -71,11 +71,11 @@ class DenseCRF(Layer):
         return [(permutohedral_lattice.built(divided(place, std), inside), weight) for std, weight in self.near]
 
     def _alike(self, place: Array, picture: Array, inside: Array) -> list[_Weighted]:
-        made = []
+        filters = []
         for std, of_colours, weight in self.alike:
             features = jnp.concatenate([divided(place, std), divided(colours(picture), of_colours)], axis=1)
-            made.append((permutohedral_lattice.built(features, inside), weight))
-        return made
+            filters.append((permutohedral_lattice.built(features, inside), weight))
+        return filters
 
     def _iterated(self, filters: list[_Weighted], x: Array) -> Array:
         def iteration(_: int, p: Array) -> Array:

@@ -52,7 +52,7 @@ class DetectionEvaluate(HostLayer):
         return [(1, 1, len(self.classes) + detections[2], 5)]
 
     def apply(self, params: Arrays, bottoms: Arrays, ctx: Context) -> tuple[list[Array], dict[int, Array]]:
-        found, truth = (np.asarray(stop_gradient(x))[0, 0] for x in bottoms)
+        predicted, truth = (np.asarray(stop_gradient(x))[0, 0] for x in bottoms)
         if self.sizes_file and self.sizes is None:
             try:
                 _, self.sizes = annotation_files.read_sizes(Path(self.sizes_file))
@@ -61,15 +61,15 @@ class DetectionEvaluate(HostLayer):
         place = int(params[0]) if self.sizes_file else 0
         ends = np.flatnonzero(np.trunc(truth[:, 0]) == -1)
         boxes = self._grouped(truth[: ends[0]] if len(ends) else truth, "boxes")
-        detections = self._grouped(found[np.trunc(found[:, 0]) != -1], "detections")
+        detections = self._grouped(predicted[np.trunc(predicted[:, 0]) != -1], "detections")
         rows: list[tuple[float, ...]] = [(-1, c, self._count(boxes, c), -1, -1) for c in self.classes]
         for n, (picture, of_class) in enumerate(sorted(detections.items())):
             size = None if self.sizes is None else self.sizes[(place + n) % len(self.sizes)]
             for number, each in sorted(of_class.items()):
                 if number != -1:
-                    there = boxes.get(picture, {}).get(number)
-                    rows += [(picture, number, *row) for row in self._judged(each, there, size)]
-        count = len(self.classes) + int(np.count_nonzero(found[:, 1] != -1))
+                    objects = boxes.get(picture, {}).get(number)
+                    rows += [(picture, number, *row) for row in self._judged(each, objects, size)]
+        count = len(self.classes) + int(np.count_nonzero(predicted[:, 1] != -1))
         top = np.zeros((1, 1, count, 5), np.float32)
         top[0, 0, : len(rows)] = rows
         after = jnp.float32((place + len(detections)) % len(self.sizes)) if self.sizes is not None else None
@@ -91,27 +91,27 @@ class DetectionEvaluate(HostLayer):
         return sum(len(each) if self.difficult else int(np.sum(each[:, 7] == 0)) for each in rows)
 
     def _judged(
-        self, found: np.ndarray, there: np.ndarray | None, size: np.ndarray | None
+        self, predicted: np.ndarray, objects: np.ndarray | None, size: np.ndarray | None
     ) -> Iterator[tuple[float, int, int]]:
         """Yields score, true positive and false positive of each detection. A detection is true if it overlaps its best
         box enough and is the first to do so."""
-        if there is None:
-            yield from ((score, 0, 1) for score in found[:, 2])
+        if objects is None:
+            yield from ((score, 0, 1) for score in predicted[:, 2])
             return
-        found = found[np.argsort(-found[:, 2], kind="stable")]
-        taken: set[int] = set()
+        predicted = predicted[np.argsort(-predicted[:, 2], kind="stable")]
+        matched: set[int] = set()
         overlaps = _overlaps(
-            *(self._shown(x[:, 3:7], size) for x in (found, there)),
+            *(self._shown(x[:, 3:7], size) for x in (predicted, objects)),
             more=size is not None,
             larger=size is not None and not annotation.told_by_scales(self.resize),
         )
-        for score, shares in zip(found[:, 2], overlaps, strict=True):
+        for score, shares in zip(predicted[:, 2], overlaps, strict=True):
             best = int(np.argmax(shares))
             if shares[best] < self.least_overlap:
                 yield score, 0, 1
-            elif self.difficult or there[best, 7] == 0:
-                yield score, int(best not in taken), int(best in taken)
-                taken.add(best)
+            elif self.difficult or objects[best, 7] == 0:
+                yield score, int(best not in matched), int(best in matched)
+                matched.add(best)
             else:
                 yield score, 0, 0
 

@@ -59,12 +59,12 @@ def detect(loc: Array, conf: Array, priors: Array, search: Search, *refined: Arr
         classes = jnp.where(there_is, classes, none)
         if moves:
             boxes = decode(search.code, moves[0].reshape(*offsets.shape[:2], 1, 4), boxes, units)
-    found = decode(search.code, offsets[..., :4], boxes, units)
+    decoded = decode(search.code, offsets[..., :4], boxes, units)
     if search.values > 4:
-        found = jnp.concatenate([found, decode_outline(offsets[..., 4:], boxes, variances)], -1)
+        decoded = jnp.concatenate([decoded, decode_outline(offsets[..., 4:], boxes, variances)], -1)
     scores = jnp.moveaxis(classes, 2, 1)
     numbers = jnp.asarray([c for c in range(search.classes) if c != search.background], int)
-    of_class = jnp.moveaxis(found, 2, 1)  # (N, L, P, V)
+    of_class = jnp.moveaxis(decoded, 2, 1)  # (N, L, P, V)
     of_class = of_class if search.shared else of_class[:, numbers]
     return jax.vmap(partial(_of_picture, search, numbers))(jnp.arange(len(offsets)), of_class, scores[:, numbers])
 
@@ -82,7 +82,7 @@ def _of_picture(search: Search, numbers: Array, picture: Array, boxes: Array, sc
         chosen = jnp.sort(jnp.where(kept[chosen], chosen, kept.size))  # by class again, with padding last
     else:
         chosen = jnp.arange(kept.size)
-    there = kept.at[chosen].get(mode="fill", fill_value=False)
+    valid = kept.at[chosen].get(mode="fill", fill_value=False)
     parts = jnp.stack([jnp.broadcast_to(numbers[:, None], best.shape).astype(best.dtype), best], -1)
     rows = (
         jnp.concatenate([parts, candidates], -1)
@@ -90,7 +90,7 @@ def _of_picture(search: Search, numbers: Array, picture: Array, boxes: Array, sc
         .at[chosen]
         .get(mode="fill", fill_value=-1)
     )
-    return jnp.concatenate([jnp.full((len(rows), 1), picture, rows.dtype), rows], 1), there
+    return jnp.concatenate([jnp.full((len(rows), 1), picture, rows.dtype), rows], 1), valid
 
 
 @layer("DetectionOutput")
@@ -117,17 +117,17 @@ class DetectionOutput(HostLayer):
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         loc, conf, priors, *refined = map(stop_gradient, bottoms)
         self._check(np.asarray(priors)[0, 0].reshape(-1, 4))
-        rows, there = map(np.asarray, detect(loc, conf, priors, self.search, *refined))
-        found = rows[there]
+        rows, valid = map(np.asarray, detect(loc, conf, priors, self.search, *refined))
+        valid_rows = rows[valid]
         if self.files is not None:
             try:
-                self.files.add(len(rows), found)
+                self.files.add(len(rows), valid_rows)
             except DataError as e:
                 raise self.error(str(e)) from e
-        if not len(found):
-            found = np.full((len(rows), rows.shape[-1]), -1, rows.dtype)
-            found[:, 0] = np.arange(len(rows))
-        return [jnp.asarray(found[None, None])]
+        if not len(valid_rows):
+            valid_rows = np.full((len(rows), rows.shape[-1]), -1, rows.dtype)
+            valid_rows[:, 0] = np.arange(len(rows))
+        return [jnp.asarray(valid_rows[None, None])]
 
     def _check(self, priors: np.ndarray) -> None:
         sides = priors[:, 2:] - priors[:, :2]

@@ -45,8 +45,8 @@ class DiceCoefLoss(Loss):
         return {1: LabelBounds(self.classes, layer=self.node.shown)}
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
-        given = bottoms[0].reshape(*bottoms[0].shape[:2], -1)
-        x = stop_gradient(given)
+        scores = bottoms[0].reshape(*bottoms[0].shape[:2], -1)
+        x = stop_gradient(scores)
         classes = jnp.arange(self.classes)[:, None]
         t = (jnp.round(bottoms[1].reshape(x.shape[0], 1, -1)).astype(jnp.int32) == classes).astype(x.dtype)
         ignored = classes == self.ignore
@@ -57,7 +57,7 @@ class DiceCoefLoss(Loss):
         both = jnp.sum(counted * (x * x + t), over, keepdims=True) + self.smooth
         dice = common / both
         slopes = 2 * w * (x * dice - t) / both
-        return [with_gradient_of(1 - jnp.mean(dice), jnp.sum(given * stop_gradient(slopes)))]
+        return [with_gradient_of(1 - jnp.mean(dice), jnp.sum(scores * stop_gradient(slopes)))]
 
     def _weights(self, t: Array, ignored: Array) -> Array:
         """Class weights (N, C, 1) from one-hot labels (N, C, positions)."""

@@ -74,11 +74,11 @@ def _filtered(x: Array, weights: Array, axis: int) -> Array:
     """Filters x forwards and then backwards along `axis`."""
     rows, w = jnp.moveaxis(x, axis, 0), jnp.moveaxis(weights, axis, 0)
 
-    def step(before: Array, here: tuple[Array, Array]) -> tuple[Array, Array]:
-        value, weight = here
+    def step(before: Array, row: tuple[Array, Array]) -> tuple[Array, Array]:
+        value, weight = row
         mixed = value + weight * (before - value)
         return mixed, mixed
 
-    there = jnp.concatenate([rows[:1], lax.scan(step, rows[0], (rows[1:], w[1:]))[1]])
-    back = lax.scan(step, there[-1], (there[:-1], w[1:]), reverse=True)[1]
-    return jnp.moveaxis(jnp.concatenate([back, there[-1:]]), 0, axis)
+    forwards = jnp.concatenate([rows[:1], lax.scan(step, rows[0], (rows[1:], w[1:]))[1]])
+    backwards = lax.scan(step, forwards[-1], (forwards[:-1], w[1:]), reverse=True)[1]
+    return jnp.moveaxis(jnp.concatenate([backwards, forwards[-1:]]), 0, axis)

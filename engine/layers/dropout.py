@@ -34,8 +34,8 @@ class Dropout(Activation):
         (x,) = bottoms
         if not self.draws:
             return [x if self.scales else x * (1 - self.ratio)]
-        kept = jax.random.bernoulli(ctx.key, 1 - self.ratio, self.mask_shape)
-        return [jnp.where(kept, x / (1 - self.ratio) if self.scales else x, 0)]
+        mask = jax.random.bernoulli(ctx.key, 1 - self.ratio, self.mask_shape)
+        return [jnp.where(mask, x / (1 - self.ratio) if self.scales else x, 0)]
 
 
 @layer("SpatialDropout")
@@ -59,16 +59,16 @@ class SeLuDropout(Activation):
         p = self.config.selu_dropout_param
         if not 0 < p.dropout_ratio < 1:
             raise self.error(f"dropout_ratio {p.dropout_ratio:g} is not a probability between 0 and 1.")
-        self.kept, self.alpha = 1 - p.dropout_ratio, p.alpha
-        self.scale = (self.kept * (1 + p.alpha**2 * p.dropout_ratio)) ** -0.5
+        self.keep_probability, self.alpha = 1 - p.dropout_ratio, p.alpha
+        self.scale = (self.keep_probability * (1 + p.alpha**2 * p.dropout_ratio)) ** -0.5
         return [x]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         (x,) = bottoms
         if self.phase == pb.TEST:
             return [x]
-        kept = jax.random.bernoulli(ctx.key, self.kept, x.shape)
-        return [self.scale * (jnp.where(kept, x, self.alpha) - (1 - self.kept) * self.alpha)]
+        mask = jax.random.bernoulli(ctx.key, self.keep_probability, x.shape)
+        return [self.scale * (jnp.where(mask, x, self.alpha) - (1 - self.keep_probability) * self.alpha)]
 
 
 @layer("Insanity")

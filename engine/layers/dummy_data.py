@@ -47,7 +47,7 @@ class DummySource:
 
     def __init__(self, tops: list[str], made_by: list[pb.FillerParameter], shapes: list[Shape], seed: int) -> None:
         self._tops, self._fillers, self._shapes, self._seed = tops, made_by, shapes, seed
-        self._made = 0
+        self._batches = 0
         self._constant = {
             top: fillers.fill(filler, shape, fillers.generator(seed, 0))
             for top, filler, shape in zip(tops, made_by, shapes, strict=True)
@@ -62,24 +62,24 @@ class DummySource:
     def next(self) -> dict[str, np.ndarray]:
         batch = {}
         for i, top in enumerate(self._tops):
-            rng = fillers.generator(self._seed, FIRST_STREAM + self._made * len(self._tops) + i)
+            rng = fillers.generator(self._seed, FIRST_STREAM + self._batches * len(self._tops) + i)
             batch[top] = (
                 self._constant[top] if top in self._constant else fillers.fill(self._fillers[i], self._shapes[i], rng)
             )
-        self._made += 1
+        self._batches += 1
         return batch
 
     def skip(self, batches: int) -> None:
-        self._made += batches
+        self._batches += batches
 
     def record(self, index: int) -> str:
-        return f"item {index} of batch {self._made - 1}"
+        return f"item {index} of batch {self._batches - 1}"
 
     def state(self) -> dict[str, Any]:
-        return {"made": self._made}
+        return {"made": self._batches}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self._made = position(state, "made")
+        self._batches = position(state, "made")
 
     def close(self) -> None:
         """Holds nothing open."""

@@ -111,8 +111,8 @@ class FieldDetectionLoss(_Fields, Loss):
         truth = self.truth(bottoms[1])
         scores, boxes = x[:, : self.classes], x[:, self.classes :]
         key = ctx.key if self.mode in ("random", "mixture") else None
-        kept = self._kept(stop_gradient(scores), truth, key)
-        of_scores = self._of_scores(scores, truth, kept)
+        selected = self._kept(stop_gradient(scores), truth, key)
+        of_scores = self._of_scores(scores, truth, selected)
         of_boxes = self.weight * self._of_boxes(boxes, truth)
         return [jnp.stack([of_scores + of_boxes, stop_gradient(of_boxes)]).reshape(1, 1, 1, 2)]
 
@@ -120,50 +120,50 @@ class FieldDetectionLoss(_Fields, Loss):
         """The background positions (N, H, W) that are selected."""
         may = ((truth.kind == 0) & (truth.overlaps < self.background)).reshape(len(scores), -1)
         kinds = truth.kind.reshape(may.shape)
-        kept = jnp.zeros_like(may)
+        selected = jnp.zeros_like(may)
         if key is not None:
-            wanted = jnp.maximum((jnp.sum(kinds != 0, 1) * self.multiple).astype(jnp.int32), self.least)
-            kept |= may & _drawn(key, wanted, may.shape[1], self.most)
+            number = jnp.maximum((jnp.sum(kinds != 0, 1) * self.multiple).astype(jnp.int32), self.least)
+            selected |= may & _drawn(key, number, may.shape[1], self.most)
         if self.mode in ("bootstrap", "mixture"):
             rows = scores.reshape(*scores.shape[:2], -1)
             for kind in range(1, self.classes):
-                wanted = (jnp.sum(kinds == kind, 1) * self.multiple).astype(jnp.int32)
-                kept |= may & (_ranks(rows[:, kind], may) < jnp.maximum(wanted, 4)[:, None])
+                number = (jnp.sum(kinds == kind, 1) * self.multiple).astype(jnp.int32)
+                selected |= may & (_ranks(rows[:, kind], may) < jnp.maximum(number, 4)[:, None])
         elif key is None:
-            kept = may
-        return kept.reshape(truth.kind.shape)
+            selected = may
+        return selected.reshape(truth.kind.shape)
 
-    def _of_scores(self, scores: Array, truth: Truth, kept: Array) -> Array:
-        counts = truth.counts & ((truth.kind != 0) | kept)
+    def _of_scores(self, scores: Array, truth: Truth, selected: Array) -> Array:
+        counts = truth.counts & ((truth.kind != 0) | selected)
         chances = floored(jax.nn.log_softmax(scores, axis=1), LOG_FLT_MIN)
         own = jnp.arange(self.classes)[:, None, None] == truth.kind[:, None]
-        losses = -jnp.sum(jnp.where(own, chances, 0), 1) * self._weights(truth, kept)
+        losses = -jnp.sum(jnp.where(own, chances, 0), 1) * self._weights(truth, selected)
         total = jnp.sum(jnp.where(counts, losses, 0)) / jnp.maximum(jnp.sum(counts), 1)
-        known = (truth.kind >= 0) & (truth.kind < self.classes)  # for others, the fork reads beyond the scores
-        return jnp.where(jnp.any(counts & ~known), jnp.nan, total)
+        valid = (truth.kind >= 0) & (truth.kind < self.classes)  # for others, the fork reads beyond the scores
+        return jnp.where(jnp.any(counts & ~valid), jnp.nan, total)
 
-    def _weights(self, truth: Truth, kept: Array) -> Array:
-        found = truth.kind != 0
-        weights = jnp.where(found, truth.overlaps, 1.0) if self.by_overlap else jnp.ones_like(truth.overlaps)
+    def _weights(self, truth: Truth, selected: Array) -> Array:
+        foreground = truth.kind != 0
+        weights = jnp.where(foreground, truth.overlaps, 1.0) if self.by_overlap else jnp.ones_like(truth.overlaps)
         if not self.balanced:
             return weights
-        objects, others = (jnp.sum(jnp.where(which, weights, 0)) for which in (found, kept))
-        number = jnp.sum(found | kept)
+        objects, others = (jnp.sum(jnp.where(which, weights, 0)) for which in (foreground, selected))
+        number = jnp.sum(foreground | selected)
         parts = (self.share, objects), (1 - self.share, others)
-        factors = (part * number / jnp.where(whole == 0, 1, whole) for part, whole in parts)
+        factors = (part * number / jnp.where(total == 0, 1, total) for part, total in parts)
         of_objects, of_others = (jnp.where(objects == 0, 1, factor) for factor in factors)
-        return weights * jnp.where(found, of_objects, of_others)
+        return weights * jnp.where(foreground, of_objects, of_others)
 
     def _of_boxes(self, moves: Array, truth: Truth) -> Array:
         counts = truth.boxed[:, None]
-        wanted = self._encoded(truth.boxes)
+        targets = self._encoded(truth.boxes)
         (low_xy, high_xy), (low_wh, high_wh) = self._bounds()
         bounded = jnp.clip(
             moves,
             self.column((low_xy, low_xy, low_wh, low_wh), moves),
             self.column((high_xy, high_xy, high_wh, high_wh), moves),
         )
-        off = moves + stop_gradient(bounded - moves) - wanted
+        off = moves + stop_gradient(bounded - moves) - targets
         far = jnp.abs(off)
         losses = jnp.where(far < 1, off * off / 2, far - 0.5) if self.smooth else off * off / 2
         return jnp.sum(jnp.where(counts, losses, 0)) / jnp.maximum(COORDINATES * jnp.sum(counts), 1)
@@ -188,10 +188,10 @@ class FieldDetectionLoss(_Fields, Loss):
         return (low_xy, high_xy), (low_wh, high_wh)
 
 
-def _drawn(key: Array, wanted: Array, places: int, most: int) -> Array:
-    """(N, places): which places are hit by `wanted` (N) draws with replacement, at most `most` of them."""
-    draws = jax.random.randint(key, (len(wanted), most), 0, places)
-    draws = jnp.sort(jnp.where(jnp.arange(most) < wanted[:, None], draws, places), 1)
+def _drawn(key: Array, numbers: Array, places: int, most: int) -> Array:
+    """(N, places): which places are hit by `numbers` (N) draws with replacement, at most `most` of them."""
+    draws = jax.random.randint(key, (len(numbers), most), 0, places)
+    draws = jnp.sort(jnp.where(jnp.arange(most) < numbers[:, None], draws, places), 1)
     at = jax.vmap(lambda row: jnp.searchsorted(row, jnp.arange(places)))(draws)
     return jnp.take_along_axis(draws, jnp.minimum(at, most - 1), 1) == jnp.arange(places)
 
@@ -226,13 +226,13 @@ class DetectionAccuracy(_Fields):
         x = stop_gradient(bottoms[0])
         truth = self.truth(bottoms[1])
         scores, moves = x[:, : self.classes], x[:, self.classes :]
-        found = truth.counts & (truth.kind != 0)
-        counts = found | (truth.counts & (truth.overlaps < self.background))
+        foreground = truth.counts & (truth.kind != 0)
+        counts = foreground | (truth.counts & (truth.overlaps < self.background))
         right = self._right(scores, truth.kind)
         moves = moves * self.column(self.std, x) + self.column(self.mean, x)
         placed = of_maps(moves, jnp.asarray(self.field, x.dtype), self.rate, self.farthest, self.widest)
         common = overlap("IOU", 0)(corners(placed), corners(jnp.moveaxis(truth.boxes, 1, -1)))
-        figures = [_mean(right, counts), _mean(right, found)]
+        figures = [_mean(right, counts), _mean(right, foreground)]
         return [jnp.stack(figures).reshape(1, 1, 1, 2), _mean(common, truth.boxed).reshape(1, 1, 1, 1)][
             : len(self.top_shapes)
         ]
@@ -245,8 +245,8 @@ class DetectionAccuracy(_Fields):
         classes = jnp.arange(self.classes)[:, None, None]
         own = jnp.sum(jnp.where(classes == kind[:, None], scores, 0), 1, keepdims=True)
         before = (scores > own) | ((scores == own) & (classes > kind[:, None]))
-        known = (kind >= 0) & (kind < self.classes)
-        return known & (jnp.sum(before, 1) < self.top_k)
+        valid = (kind >= 0) & (kind < self.classes)
+        return valid & (jnp.sum(before, 1) < self.top_k)
 
 
 def _mean(values: Array, counts: Array) -> Array:

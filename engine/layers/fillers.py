@@ -24,8 +24,8 @@ def generator(seed: int, stream: int) -> np.random.Generator:
 
 def check(filler: pb.FillerParameter, shape: Shape) -> None:
     """Raises NetError if `fill` would, without filling anything."""
-    if said := fits.wrong_filler(filler, shape):
-        raise NetError(said)
+    if complaint := fits.wrong_filler(filler, shape):
+        raise NetError(complaint)
 
 
 def fill(filler: pb.FillerParameter, shape: Shape, rng: np.random.Generator) -> np.ndarray:

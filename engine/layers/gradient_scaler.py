@@ -41,9 +41,9 @@ class GradientScaler(Layer):
 
     def _scale(self, iteration: Array) -> Array:
         """c in the iteration of this number, counted from 1; 1 for 0."""
-        done = iteration - 1 - (self.begin or 0)
-        risen = 2 * self.height / (1 + jnp.exp(-self.alpha * jnp.minimum(1, done / self.length))) - self.height
+        elapsed = iteration - 1 - (self.begin or 0)
+        risen = 2 * self.height / (1 + jnp.exp(-self.alpha * jnp.minimum(1, elapsed / self.length))) - self.height
         scale = risen + self.lower
         if self.begin is not None:
-            scale = jnp.where(done > 0, scale, 0)
+            scale = jnp.where(elapsed > 0, scale, 0)
         return jnp.where(iteration > 0, scale, 1)

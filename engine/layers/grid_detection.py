@@ -65,10 +65,10 @@ class Grid:
 
     def labels(self, labels: Array) -> tuple[Array, Array, Array, Array]:
         """Splits labels (N, …): which boxes are difficult, which exist, their classes, all (N, P); boxes (N, P, 4)."""
-        difficult, there, kind, boxes = jnp.split(
+        difficult, exist, kind, boxes = jnp.split(
             labels.reshape(len(labels), count(labels.shape[1:])), [n * self.side**2 for n in (1, 2, 3)], axis=1
         )
-        return difficult == 1, there != 0, kind.astype(jnp.int32), boxes.reshape(*kind.shape, 4)
+        return difficult == 1, exist != 0, kind.astype(jnp.int32), boxes.reshape(*kind.shape, 4)
 
     def decoded(self, boxes: Array) -> Array:
         """Decodes predicted boxes (N, P, B, 4) to x, y, w, h as fractions of the image."""
@@ -108,24 +108,24 @@ class DetectionLoss(Loss):
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         x = bottoms[0]
         scores, sure, boxes = self.grid.predictions(stop_gradient(x))
-        _, there, kind, truth = self.grid.labels(stop_gradient(bottoms[1]))
+        _, exist, kind, truth = self.grid.labels(stop_gradient(bottoms[1]))
         responsible, common = self._responsible(self.grid.decoded(boxes), truth)
-        responsible = responsible & there[..., None]
-        classed = jnp.where(there[..., None], scores - jax.nn.one_hot(kind, self.grid.classes), 0)
+        responsible = responsible & exist[..., None]
+        classed = jnp.where(exist[..., None], scores - jax.nn.one_hot(kind, self.grid.classes), 0)
         moved = jnp.where(responsible[..., None], boxes - self.grid.encoded(truth)[..., None, :], 0)
         rescored = jnp.where(responsible, self.object * (sure - common[..., None]), self.no_object * sure)
         delta = self.grid.joined(self.class_ * classed, rescored, self.coord * moved)
-        found = jnp.sum(there)
+        number = jnp.sum(exist)
         of_boxes = self.class_ * jnp.sum(jnp.square(classed)) + self.coord * jnp.sum(jnp.square(moved))
         of_boxes += self.object * jnp.sum(jnp.where(responsible, jnp.square(sure - 1), 0))
         of_others = self.no_object * jnp.sum(jnp.where(responsible, 0, jnp.square(sure)))
-        loss = of_boxes / jnp.maximum(found, 1) + of_others / jnp.maximum(sure.size - found, 1)
+        loss = of_boxes / jnp.maximum(number, 1) + of_others / jnp.maximum(sure.size - number, 1)
         return [with_gradient_of(loss, jnp.sum(x.reshape(delta.shape) * delta) / max(1, x.shape[0]))]
 
-    def _responsible(self, found: Array, truth: Array) -> tuple[Array, Array]:
+    def _responsible(self, predicted: Array, truth: Array) -> tuple[Array, Array]:
         """Which of the predictions (N, P, B, 4) is responsible for each box (N, P, 4), and their overlap (N, P)."""
-        common = overlap(found, truth[..., None, :])
-        apart = jnp.sqrt(jnp.sum(jnp.square(found - truth[..., None, :]), -1))
+        common = overlap(predicted, truth[..., None, :])
+        apart = jnp.sqrt(jnp.sum(jnp.square(predicted - truth[..., None, :]), -1))
         best = jnp.max(common, -1)
         nearest = jnp.where(jnp.min(apart, -1) < FAR, jnp.argmin(apart, -1), 0)
         chosen = jnp.where(best > 0, jnp.argmax(common, -1), nearest)
@@ -163,34 +163,36 @@ class EvalDetection(Layer):
         return [jax.vmap(self._judged)(scores, sure, self.grid.decoded(boxes), *self.grid.labels(labels))]
 
     def _judged(
-        self, scores: Array, sure: Array, boxes: Array, difficult: Array, there: Array, kinds: Array, truth: Array
+        self, scores: Array, sure: Array, boxes: Array, difficult: Array, exist: Array, kinds: Array, truth: Array
     ) -> Array:
         """One item's row of the top."""
         best = jnp.broadcast_to(jnp.max(scores, -1)[:, None], sure.shape)
         kind = jnp.repeat(jnp.argmax(scores, -1), self.grid.objects)
-        score, kind, found, kept = self.ranked(_SCORE[self.kind](sure, best).ravel(), kind, boxes.reshape(-1, 4))
-        hits, box, first = self.matched(kind, found, kept, there & (kinds == kind[:, None]), truth)
+        score, kind, predicted, kept = self.ranked(_SCORE[self.kind](sure, best).ravel(), kind, boxes.reshape(-1, 4))
+        hits, box, first = self.matched(kind, predicted, kept, exist & (kinds == kind[:, None]), truth)
         counts = hits & ~difficult[box]
         right, wrong = counts & first, (counts & ~first) | (kept & ~hits)
         rows = jnp.where(kept[:, None], jnp.stack([kind, score, right, wrong], -1), 0)
-        of_class = jnp.zeros(self.classes).at[kinds].add(there & ~difficult)
+        of_class = jnp.zeros(self.classes).at[kinds].add(exist & ~difficult)
         return jnp.concatenate([of_class, rows.ravel()])
 
-    def ranked(self, score: Array, kind: Array, found: Array) -> tuple[Array, Array, Array, Array]:
+    def ranked(self, score: Array, kind: Array, predicted: Array) -> tuple[Array, Array, Array, Array]:
         """Sorts predictions (K) by class and descending score, discarded ones last; also returns which are kept."""
         order = jnp.argsort(-score)
-        score, kind, found = score[order], kind[order], found[order]
+        score, kind, predicted = score[order], kind[order], predicted[order]
         kept = jnp.ones(score.shape, bool)
         if self.nms >= 0:
             below = float(np.nextafter(np.float32(self.nms), np.float32(-1)))
-            kept = suppress(corners(found)[None], kept[None], below)[0]
+            kept = suppress(corners(predicted)[None], kept[None], below)[0]
         order = jnp.argsort(jnp.where(kept, kind, self.classes))
-        return score[order], kind[order], found[order], kept[order]
+        return score[order], kind[order], predicted[order], kept[order]
 
-    def matched(self, kind: Array, found: Array, kept: Array, own: Array, truth: Array) -> tuple[Array, Array, Array]:
+    def matched(
+        self, kind: Array, predicted: Array, kept: Array, own: Array, truth: Array
+    ) -> tuple[Array, Array, Array]:
         """Returns which predictions (K) hit one of the boxes (T, 4), where `own` (K, T) marks the boxes of their class;
         which box they hit; and which of them are the best on their box."""
-        common = jnp.where(own, overlap(found[:, None], truth), -1)
+        common = jnp.where(own, overlap(predicted[:, None], truth), -1)
         box = jnp.argmax(common, -1)
         hits = jnp.any(own, -1) & (jnp.max(common, -1) >= self.threshold) & kept
         ranks = jnp.where(hits, jnp.arange(len(kind)), len(kind))
@@ -235,13 +237,13 @@ class RegionEvalDetection(EvalDetection):
 
     def _region(self, boxes: Array, sure: Array, scores: Array, labels: Array) -> Array:
         kind = jnp.argmax(scores, -1)
-        score, kind, found, kept = self.ranked(_SCORE[self.kind](sure, jnp.max(scores, -1)), kind, boxes)
+        score, kind, predicted, kept = self.ranked(_SCORE[self.kind](sure, jnp.max(scores, -1)), kind, boxes)
         kept = kept & (score >= LEAST_SCORE) & (self.nms >= 0)
-        there = jnp.cumprod(labels[:, 1] != 0) > 0
+        exist = jnp.cumprod(labels[:, 1] != 0) > 0
         kinds = labels[:, 0].astype(jnp.int32)
-        own = there & (kinds == kind[:, None])
-        hits, _, first = self.matched(kind, found, kept, own, labels[:, 1:])
+        own = exist & (kinds == kind[:, None])
+        hits, _, first = self.matched(kind, predicted, kept, own, labels[:, 1:])
         right, wrong = hits & first, (hits & ~first) | (kept & ~jnp.any(own, -1))
         rows = jnp.where(kept[:, None], jnp.stack([kind, score, right, wrong], -1), 0)
         rows = rows[jnp.argsort(~kept)]
-        return jnp.concatenate([jnp.zeros(self.classes).at[kinds].add(there), rows.ravel()])
+        return jnp.concatenate([jnp.zeros(self.classes).at[kinds].add(exist), rows.ravel()])

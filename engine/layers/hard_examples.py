@@ -33,7 +33,7 @@ class BoxAnnotatorOHEM(Layer):
                 )
         if not 2 <= len(weights) <= 4 or (weights[0], *(*weights, 1, 1)[2:4]) != (n, h, w):
             raise self.error(f"{self.bottom(3)} has shape {list(weights)}; {n} × K × {h} × {w} is needed.")
-        self.kept, self.ignore = min(p.roi_per_img, count(losses)), p.ignore_label
+        self.number, self.ignore = min(p.roi_per_img, count(losses)), p.ignore_label
         return [(n, 1, h, w), (n, weights[1], h, w)]
 
     def propagates_to(self, bottom: int) -> bool:
@@ -46,6 +46,6 @@ class BoxAnnotatorOHEM(Layer):
         order = jnp.lexsort((-losses.reshape(-1), pictures))
         grouped = pictures[order]
         rank = jnp.arange(len(order)) - jnp.searchsorted(grouped, grouped)
-        hard = jnp.zeros(len(order), bool).at[order].set(rank < self.kept).reshape(shape)
+        hard = jnp.zeros(len(order), bool).at[order].set(rank < self.number).reshape(shape)
         chosen = jnp.where(hard, labels.reshape(shape), self.ignore).astype(labels.dtype)
         return [chosen, jnp.where(hard, weights.reshape(weights_shape), 0)]

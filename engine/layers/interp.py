@@ -68,14 +68,14 @@ def check_weights(of: Layer, sizes: Sequence[int], outputs: Sequence[int]) -> No
             of.check_size("the weights of its rows or columns", (to, size))
 
 
-def resized_by(x: Array, rows: Array, columns: Array, whole: bool = True) -> Array:
+def resized_by(x: Array, rows: Array, columns: Array, skip_same: bool = True) -> Array:
     """x (N, C, H, W) → (N, C, H', W') by the weights of its rows (H', H) and columns (W', W).
 
-    whole: whether an axis that keeps its size is left as it is.
+    skip_same: whether an axis that keeps its size is left as it is.
     """
     height, width = x.shape[2:]
-    wide = x if whole and len(columns) == width else jnp.einsum("nchw,jw->nchj", x, columns)
-    return wide if whole and len(rows) == height else jnp.einsum("nchj,ih->ncij", wide, rows)
+    wide = x if skip_same and len(columns) == width else jnp.einsum("nchw,jw->nchj", x, columns)
+    return wide if skip_same and len(rows) == height else jnp.einsum("nchj,ih->ncij", wide, rows)
 
 
 def _places(size: int, outputs: int) -> np.ndarray:

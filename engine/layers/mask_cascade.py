@@ -74,10 +74,10 @@ class MaskResize(Layer):
         return [resized(x)]
 
 
-def _matrices(size: int, made: int) -> tuple[Array, Array]:
-    """(made, size): the weights of the elements in each output; and the weights used for the gradient."""
-    ratio = jnp.float32(size) / jnp.float32(made)
-    weights = sample_weights((jnp.arange(made) * ratio)[None, :, None], size, beyond=0.5)[0]
+def _matrices(size: int, outputs: int) -> tuple[Array, Array]:
+    """(outputs, size): the weights of the elements in each output; and the weights used for the gradient."""
+    ratio = jnp.float32(size) / jnp.float32(outputs)
+    weights = sample_weights((jnp.arange(outputs) * ratio)[None, :, None], size, beyond=0.5)[0]
     nearest = jnp.floor(jnp.arange(size) / ratio)
-    output = jnp.arange(made)[:, None]
+    output = jnp.arange(outputs)[:, None]
     return weights, jnp.where((output >= nearest) & (output <= nearest + 1), weights, 0)

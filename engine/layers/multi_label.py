@@ -55,9 +55,9 @@ class BalancedMultiLabelLoss(Loss):
         edges = jnp.any(t == 1, 1)
         without = ~edges & jnp.any(t == 0, 1)
         some, none = (jnp.sum(at, 1)[:, None, None].astype(x.dtype) for at in (edges, without))
-        whole = jnp.maximum(some + none, 1)
-        positive = jnp.where(t == 1, jax.nn.softplus(-x), 0) * none / whole
-        negative = jnp.where(t == 0, jax.nn.softplus(x), 0) * some / whole
+        total = jnp.maximum(some + none, 1)
+        positive = jnp.where(t == 1, jax.nn.softplus(-x), 0) * none / total
+        negative = jnp.where(t == 0, jax.nn.softplus(x), 0) * some / total
         return [jnp.sum(positive + negative) / max(1, n)]
 
 
@@ -82,8 +82,8 @@ class MultiLabelAccuracy(Layer):
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         x, t = (stop_gradient(b).reshape(-1) for b in bottoms)
-        present, absent, found = jnp.trunc(t) > 0, jnp.trunc(t) < 0, x >= 0
-        p, n, tp, fp = (jnp.sum(which) for which in (present, absent, present & found, absent & found))
+        present, absent, predicted = jnp.trunc(t) > 0, jnp.trunc(t) < 0, x >= 0
+        p, n, tp, fp = (jnp.sum(which) for which in (present, absent, present & predicted, absent & predicted))
         tn = n - fp
         recall, specificity = _share(tp, p), _share(tn, n)
         slow = _share(p, tp, jnp.where(p > 0, jnp.inf, jnp.nan)) + _share(n, tn, jnp.where(n > 0, jnp.inf, jnp.nan))

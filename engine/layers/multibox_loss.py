@@ -103,8 +103,8 @@ class MultiBoxLoss(Loss):
             candidates = self._decoded(loc, boxes, variances).reshape(-1, self.priors, 4)
             if not p.share_location:  # each class has boxes of its own, matched only with the rows of that class
                 groups = items * locations
-                known = (group < items) & (truth.labels < locations) & (truth.labels != p.background_label_id)
-                group = jnp.where(known, group * locations + truth.labels, groups)
+                valid = (group < items) & (truth.labels < locations) & (truth.labels != p.background_label_id)
+                group = jnp.where(valid, group * locations + truth.labels, groups)
         outside = None
         if p.ignore_cross_boundary_bbox:
             outside = jnp.broadcast_to(jnp.any((candidates < 0) | (candidates > 1), -1), (groups, self.priors))
@@ -129,30 +129,30 @@ class MultiBoxLoss(Loss):
         if hard:
             losses += jnp.sum(self._offset_losses(loc, boxes, variances, truth, matched[:, None]), (1, 3))
             eligible = jnp.ones(matched.shape, bool)
-            wanted = jnp.full(len(matched), p.sample_size)
+            numbers = jnp.full(len(matched), p.sample_size)
         else:
             eligible = (matched == NONE) & (largest < p.neg_overlap)
-            wanted = jnp.floor(jnp.sum(matched > NONE, 1) * np.float32(p.neg_pos_ratio)).astype(jnp.int32)
-        there = jnp.zeros(len(matched) + 1, bool).at[truth.pictures].set(True)[:-1]
-        eligible &= there[:, None]
+            numbers = jnp.floor(jnp.sum(matched > NONE, 1) * np.float32(p.neg_pos_ratio)).astype(jnp.int32)
+        has_boxes = jnp.zeros(len(matched) + 1, bool).at[truth.pictures].set(True)[:-1]
+        eligible &= has_boxes[:, None]
         if p.HasField("nms_param") and p.nms_param.nms_threshold > 0:
             shown = boxes[None] if p.use_prior_for_nms else self._decoded(loc, boxes, variances)[:, 0]
-            chosen = self._suppressed(losses, eligible, jnp.broadcast_to(shown, (*losses.shape, 4)), wanted)
+            chosen = self._suppressed(losses, eligible, jnp.broadcast_to(shown, (*losses.shape, 4)), numbers)
         else:
             order = jnp.argsort(jnp.where(eligible, -losses, jnp.inf), axis=1)
-            chosen = eligible & (jnp.argsort(order, axis=1) < wanted[:, None])
+            chosen = eligible & (jnp.argsort(order, axis=1) < numbers[:, None])
         negative = chosen & (matched == NONE)
         return jnp.where(hard & (matched > NONE) & ~chosen, NONE, matched), negative
 
-    def _suppressed(self, losses: Array, eligible: Array, boxes: Array, wanted: Array) -> Array:
-        """Selects, after non-maximum suppression, the `wanted` eligible priors with the largest loss (N, P)."""
+    def _suppressed(self, losses: Array, eligible: Array, boxes: Array, numbers: Array) -> Array:
+        """Selects, after non-maximum suppression, the `numbers` eligible priors with the largest loss (N, P)."""
         nms = self.p.nms_param
         limit = min(nms.top_k, self.priors) if nms.top_k > -1 else self.priors
         best, places = jax.lax.top_k(jnp.where(eligible, losses, -jnp.inf), limit)
         candidates = jnp.take_along_axis(boxes, places[:, :, None], 1)
         usable = (best > -jnp.inf) & (area(candidates) >= SMALLEST)
         kept = suppress(candidates, usable, nms.nms_threshold)
-        kept &= jnp.cumsum(kept, 1) <= wanted[:, None]
+        kept &= jnp.cumsum(kept, 1) <= numbers[:, None]
         return jnp.zeros(losses.shape, bool).at[jnp.arange(len(losses))[:, None], places].set(kept)
 
     def _decoded(self, loc: Array, boxes: Array, variances: Array) -> Array:
@@ -164,8 +164,8 @@ class MultiBoxLoss(Loss):
         """The loss of each offset (N, L, P, 4); 0 where a prior is not matched."""
         p = self.p
         units = 1.0 if p.encode_variance_in_target else variances
-        wanted = encode(p.code_type, truth.boxes.at[matched].get(mode="clip"), boxes, units)
-        d = loc - wanted
+        targets = encode(p.code_type, truth.boxes.at[matched].get(mode="clip"), boxes, units)
+        d = loc - targets
         if p.encode_variance_in_target:  # the fork's gradient ignores the variance
             d = d + stop_gradient(d / variances - d)
         counts = (matched > NONE)[..., None]
@@ -191,23 +191,25 @@ class MultiBoxLoss(Loss):
     def _class_loss(self, conf: Array, truth: _Truth, matched: Array, negative: Array) -> Array:
         """The sum over the priors that count: the matched and the negative ones, or all if there is no mining."""
         p = self.p
-        found = p.background_label_id + 1 if p.map_object_to_agnostic else truth.labels.at[matched].get(mode="clip")
-        labels = jnp.max(jnp.where(matched > NONE, found, -1), 1)  # (N, P): the last of several classes
+        matched_classes = (
+            p.background_label_id + 1 if p.map_object_to_agnostic else truth.labels.at[matched].get(mode="clip")
+        )
+        labels = jnp.max(jnp.where(matched > NONE, matched_classes, -1), 1)  # (N, P): the last of several classes
         counts = (labels > -1) | negative if self.mined else jnp.ones(negative.shape, bool)
         if p.conf_loss_type == p.SOFTMAX:
             losses = self._class_losses(conf, jnp.where(labels > -1, labels, p.background_label_id))
             return jnp.sum(jnp.where(counts, self.weighted(losses), 0))
-        targets = self._sigmoid_targets(conf.shape, jnp.where(matched > NONE, found, -1), negative)
+        targets = self._sigmoid_targets(conf.shape, jnp.where(matched > NONE, matched_classes, -1), negative)
         return jnp.sum(jnp.where(counts[..., None], jax.nn.softplus(conf) - conf * targets, 0))
 
-    def _sigmoid_targets(self, shape: Shape, found: Array, negative: Array) -> Array:
-        """Targets (N, P, C): 1 at the class of each match in `found` (N, L, P), where −1 means no match, and at the
-        background of negatives. All others are background_label_id itself, as in the fork."""
+    def _sigmoid_targets(self, shape: Shape, matched_classes: Array, negative: Array) -> Array:
+        """Targets (N, P, C): 1 at the class of each match in `matched_classes` (N, L, P), where −1 means no match, and
+        at the background of negatives. All others are background_label_id itself, as in the fork."""
         items, priors, classes = shape
         # Without mining, the fork advances by P values per image instead of P · C.
         start = jnp.arange(items) * priors * (classes if self.mined else 1)
-        at = start[:, None, None] + jnp.arange(priors) * classes + found
-        at = jnp.where(found > -1, at, items * priors * classes)
+        at = start[:, None, None] + jnp.arange(priors) * classes + matched_classes
+        at = jnp.where(matched_classes > -1, at, items * priors * classes)
         targets = jnp.full(items * priors * classes, float(self.p.background_label_id), jnp.float32)
         targets = targets.at[at].set(1, mode="drop").reshape(shape)
         background = jnp.arange(classes) == self.p.background_label_id
@@ -216,10 +218,10 @@ class MultiBoxLoss(Loss):
     def _wrong(self, truth: _Truth, items: int) -> Array:
         """NaN if a box's class is out of range or the background, else 0. Compiled code cannot raise an error."""
         p = self.p
-        known = (truth.labels >= 0) & (truth.labels != p.background_label_id)
+        valid = (truth.labels >= 0) & (truth.labels != p.background_label_id)
         if not p.map_object_to_agnostic:
-            known &= truth.labels < p.num_classes
-        return jnp.where(jnp.all(known | (truth.pictures == items)), 0.0, jnp.nan)
+            valid &= truth.labels < p.num_classes
+        return jnp.where(jnp.all(valid | (truth.pictures == items)), 0.0, jnp.nan)
 
 
 @layer("MultiBoxFocalLoss")

@@ -54,17 +54,17 @@ class BatchNorm(Layer):
         each blob several times more often than needed."""
         if self.global_stats or self.rectified or self.batches > 1:
             return None
-        made = copy.copy(self)
-        made.params = [*self.params, *follower.params]
+        fused = copy.copy(self)
+        fused.params = [*self.params, *follower.params]
         if follower.per_channel and self.scale is None:
             scale, shift = follower.per_channel
-            made.scale = len(self.params) + scale
-            made.shift = None if shift is None else len(self.params) + shift
+            fused.scale = len(self.params) + scale
+            fused.shift = None if shift is None else len(self.params) + shift
         elif follower.rectifies:
-            made.rectified = True
+            fused.rectified = True
         else:
             return None
-        return made
+        return fused
 
     def apply(self, params: Arrays, bottoms: Arrays, ctx: Context) -> tuple[list[Array], dict[int, Array]]:
         (x,) = bottoms
@@ -165,8 +165,8 @@ def _forward(x: Array, norm: Array, scale: Array) -> tuple[Array, tuple[Array, .
     return _scaled_to_unit(x, norm, scale), (x, norm, scale)
 
 
-def _backward(kept: tuple[Array, ...], g: Array) -> tuple[Array, Array, Array]:
-    x, norm, scale = kept
+def _backward(residuals: tuple[Array, ...], g: Array) -> tuple[Array, Array, Array]:
+    x, norm, scale = residuals
     over = tuple(a for a in range(x.ndim) if norm.shape[a] == 1)
     along_x = jnp.sum(x * g, over, keepdims=True) / jnp.square(norm)
     unscaled = tuple(a for a in range(x.ndim) if scale.shape[a] == 1)

@@ -41,11 +41,11 @@ class PriorBox(Layer):
         if self.config.prior_box_param.clip:
             boxes = np.clip(boxes, 0, 1)
         variances = np.broadcast_to(np.array(priors.variances(self.node), np.float32), boxes.shape)
-        self.made = np.stack([boxes.ravel(), variances.ravel()])[None]
+        self.priors = np.stack([boxes.ravel(), variances.ravel()])[None]
         return [shape]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
-        return [jnp.asarray(self.made)]
+        return [jnp.asarray(self.priors)]
 
     def propagates_to(self, bottom: int) -> bool:
         return False

@@ -41,12 +41,12 @@ def propose(scores: Array, offsets: Array, pictures: Array, search: Search) -> t
 
 def _of_picture(search: Search, scores: Array, offsets: Array, picture: Array) -> tuple[Array, Array, Array]:
     height, width, scale = picture[0], picture[1], picture[2:4]
-    found = moved_anchors(search, offsets)
-    found = jnp.clip(found, 0, jnp.stack([width, height, width, height]) - 1)
-    large = jnp.all(found[:, 2:] - found[:, :2] + 1 >= search.least * jnp.broadcast_to(scale[::-1], 2), -1)
+    candidates = moved_anchors(search, offsets)
+    candidates = jnp.clip(candidates, 0, jnp.stack([width, height, width, height]) - 1)
+    large = jnp.all(candidates[:, 2:] - candidates[:, :2] + 1 >= search.least * jnp.broadcast_to(scale[::-1], 2), -1)
     ranked = jnp.where(large, object_scores(scores), 0)
     best, at = jax.lax.top_k(ranked, search.before)
-    boxes = found[at]
+    boxes = candidates[at]
     edges = boxes + jnp.asarray([0, 0, 1, 1], boxes.dtype)
     kept = suppress(edges[None], jnp.ones((1, len(at)), bool), search.nms_threshold, enough=search.after)[0]
     return boxes, best, kept
@@ -111,8 +111,8 @@ class Proposal(HostLayer):
         boxes, best, kept = map(np.asarray, propose(scores, offsets, picture, self.search))
         chosen = kept & (np.cumsum(kept, -1) <= self.search.after)
         numbers = np.nonzero(chosen)[0].astype(boxes.dtype)[:, None]
-        found = [np.concatenate([numbers, boxes[chosen]], 1), best[chosen]]
-        return [jnp.asarray(top) for top in found[: len(self.config.top)]]
+        tops = [np.concatenate([numbers, boxes[chosen]], 1), best[chosen]]
+        return [jnp.asarray(top) for top in tops[: len(self.config.top)]]
 
 
 def check_maps(node: Layer, anchors: int, scores: Shape, offsets: Shape) -> None:

@@ -78,9 +78,9 @@ class ProposalTarget(HostLayer):
         self._check(regions, objects)
         chosen = self._chosen(regions, objects, ctx)
         matched = np.zeros((len(chosen.classes), 6), regions.dtype)
-        found = np.flatnonzero(chosen.classes > 0)
-        classes, overlaps = chosen.classes[found, None], chosen.overlaps[found, None]
-        matched[found] = np.concatenate([classes, objects[chosen.nearest[found], 1:5], overlaps], 1)
+        foreground = np.flatnonzero(chosen.classes > 0)
+        classes, overlaps = chosen.classes[foreground, None], chosen.overlaps[foreground, None]
+        matched[foreground] = np.concatenate([classes, objects[chosen.nearest[foreground], 1:5], overlaps], 1)
         targets, weights = self._targets(chosen, matched)
         tops = [chosen.regions, chosen.classes[:, None], targets, weights, weights, matched]
         if len(self.config.top) > 6:
@@ -155,10 +155,10 @@ class ProposalTarget(HostLayer):
         return targets, weights
 
     def _row_weights(self, matched: np.ndarray) -> np.ndarray:
-        found = matched[:, 0] > 0
-        weights = np.where(found, matched[:, 5], 1) if self.p.iou_weighted else np.ones(len(matched))
-        if np.any(found):  # as in the fork, rows of nothing but background keep a weight of 1
-            for rows, part in ((found, self.p.fg_fraction), (~found, 1 - self.p.fg_fraction)):
+        foreground = matched[:, 0] > 0
+        weights = np.where(foreground, matched[:, 5], 1) if self.p.iou_weighted else np.ones(len(matched))
+        if np.any(foreground):  # as in the fork, rows of nothing but background keep a weight of 1
+            for rows, part in ((foreground, self.p.fg_fraction), (~foreground, 1 - self.p.fg_fraction)):
                 weights[rows] *= part * len(matched) / max(weights[rows].sum(), np.finfo(weights.dtype).tiny)
         return weights
 

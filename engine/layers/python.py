@@ -44,9 +44,9 @@ class UserLayer:
     type = "Python"
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
-        made = super().__new__(cls)
-        made.blobs = BlobVec()
-        return made
+        instance = super().__new__(cls)
+        instance.blobs = BlobVec()
+        return instance
 
     @property
     def param_str_(self) -> str:
@@ -127,16 +127,16 @@ class Python(Layer):
             )
         with self.named():
             module = importlib.import_module(p.module)
-        made = getattr(module, p.layer, None)
-        if not (isinstance(made, type) and issubclass(made, UserLayer)):
-            there = [n for n, v in vars(module).items() if isinstance(v, type) and issubclass(v, UserLayer)]
+        user_class = getattr(module, p.layer, None)
+        if not (isinstance(user_class, type) and issubclass(user_class, UserLayer)):
+            class_names = [n for n, v in vars(module).items() if isinstance(v, type) and issubclass(v, UserLayer)]
             where = getattr(module, "__file__", None) or "no file"
             raise self.error(
                 f'module "{p.module}" ({where}) has no class "{p.layer}" that is a caffe.Layer; it has '
-                f"{', '.join(there) or 'none'}."
+                f"{', '.join(class_names) or 'none'}."
             )
         with self.named():
-            user = made(self.config)
+            user = user_class(self.config)
         user.param_str, user.phase = p.param_str, Phase(self.phase)
         return user
 
@@ -162,14 +162,14 @@ class Python(Layer):
             return [jax.device_put(blob.data.copy()) for blob in self.above]
 
         def forward(params: Any, bottoms: Any) -> Any:
-            asked = [() if b.perturbed else None for b in bottoms]  # a pytree, as residuals must be
+            perturbed = [() if b.perturbed else None for b in bottoms]  # a pytree, as residuals must be
             values = [p.value for p in params], [b.value for b in bottoms]
-            return run(*values), (*values, asked)
+            return run(*values), (*values, perturbed)
 
-        def backward(kept: Any, diffs: Any) -> Any:
-            params, bottoms, asked = kept
+        def backward(residuals: Any, diffs: Any) -> Any:
+            params, bottoms, perturbed = residuals
             known = [None if isinstance(diff, SymbolicZero) else diff for diff in diffs]
-            return self.host_backward(params, bottoms, [a is not None for a in asked], known)
+            return self.host_backward(params, bottoms, [a is not None for a in perturbed], known)
 
         if not any(isinstance(x, jax.core.Tracer) for x in (*params, *bottoms)):
             return run(list(params), list(bottoms))
@@ -178,7 +178,7 @@ class Python(Layer):
         return list(differentiable(list(params), list(bottoms)))
 
     def host_backward(
-        self, params: Arrays, bottoms: Arrays, asked: Sequence[bool], diffs: Sequence[Any]
+        self, params: Arrays, bottoms: Arrays, propagate_down: Sequence[bool], diffs: Sequence[Any]
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Runs the user's backward. As in Caffe, `data` of the tops is what the last forward left, and `diff` of the
         bottoms what the last backward left, for layers that add to it or write only a part of it.
@@ -190,7 +190,7 @@ class Python(Layer):
             blob.diff[...] = 0
         for blob, diff in zip(self.above, diffs, strict=True):
             blob.diff[...] = 0 if diff is None else np.asarray(diff)
-        self.run_backward(asked)
+        self.run_backward(propagate_down)
         return [b.diff.copy() for b in self.user.blobs], [b.diff.copy() for b in self.below]
 
     # On the current blobs

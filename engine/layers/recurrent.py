@@ -27,13 +27,13 @@ class Recurrent(Layer):
     no_gradient = (1,)
 
     def setup(self, x: Shape, cont: Shape, *rest: Shape) -> list[Shape]:
-        made = recurrences.unrolled(self.node, (x, cont, *rest))
-        self.static = made.static
+        unrolling = recurrences.unrolled(self.node, (x, cont, *rest))
+        self.static = unrolling.static
         for name, shape in recurrences.params(self.node, (x, cont, *rest)):
             self.param(name, shape, recurrences.filler(self.node, name))
-        for n in range(0 if made.exposed else recurrences.KINDS[self.type].states):
-            self.remember(f"state {n}", (x[1], made.outputs))
-        return made.tops
+        for n in range(0 if unrolling.exposed else recurrences.KINDS[self.type].states):
+            self.remember(f"state {n}", (x[1], unrolling.outputs))
+        return unrolling.tops
 
     def step(self, params: Named, states: States, x: Array, cont: Array) -> tuple[States, Array]:
         """Computes one step. x (N, gates · D) is the contribution of the inputs; cont is (N, 1). Returns the new states

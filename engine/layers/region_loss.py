@@ -67,13 +67,13 @@ class RegionLoss(Loss):
         """δ for the x (num, 5 + num_class, S, S) of one image, given its boxes (T, 5)."""
         at, sure = jnp.concatenate([jax.nn.sigmoid(x[:, :2]), x[:, 2:4]], 1), jax.nn.sigmoid(x[:, 4])
         size = self.side, self.side
-        found = of_grid(at[None], jnp.asarray(self.anchors), size)[0]
-        box_of = self._responsible_for(found, labels)
+        predicted = of_grid(at[None], jnp.asarray(self.anchors), size)[0]
+        box_of = self._responsible_for(predicted, labels)
         kind, *box = jnp.moveaxis(labels[box_of], -1, 0)
         truth = jnp.stack(box, -1)
-        target = jnp.where(nearest(found, labels) > self.thresh, sure, 0)
-        wanted = overlap(found, truth) if self.rescore else 1
-        toward = jnp.where(box_of >= 0, self.object * (sure - wanted), self.no_object * (sure - target))
+        target = jnp.where(nearest(predicted, labels) > self.thresh, sure, 0)
+        object_target = overlap(predicted, truth) if self.rescore else 1
+        toward = jnp.where(box_of >= 0, self.object * (sure - object_target), self.no_object * (sure - target))
         scale = self.coord * (jnp.ones_like(sure) if self.rescore else 2 - box[2] * box[3])
         slope = jnp.concatenate([at[:, :2] * (1 - at[:, :2]), jnp.ones_like(at[:, 2:])], 1)
         moved = scale[:, None] * (at - offsets(truth, jnp.asarray(self.anchors), size)) * slope
@@ -83,11 +83,11 @@ class RegionLoss(Loss):
         confidence = (toward * sure * (1 - sure))[:, None]
         return jnp.concatenate([jnp.where(responsible, moved, 0), confidence, jnp.where(responsible, classed, 0)], 1)
 
-    def _responsible_for(self, found: Array, labels: Array) -> Array:
+    def _responsible_for(self, predicted: Array, labels: Array) -> Array:
         """The index of the box (T, 5) for which each prediction (num, S, S) is responsible, −1 for none."""
-        there = jnp.cumprod(labels[:, 3] != 0) > 0
+        listed = jnp.cumprod(labels[:, 3] != 0) > 0
         column, row = jnp.clip((labels[:, 1:3] * self.side).astype(jnp.int32), 0, self.side - 1).T
-        sizes = jnp.asarray(self.anchors)[:, None] / self.side if self.bias_match else found[:, row, column, 2:]
+        sizes = jnp.asarray(self.anchors)[:, None] / self.side if self.bias_match else predicted[:, row, column, 2:]
         alike = overlap(centred(sizes), centred(labels[:, 3:]))
-        numbers = jnp.where(there, jnp.arange(len(labels)), -1)
-        return jnp.full(found.shape[:3], -1).at[jnp.argmax(alike, axis=0), row, column].max(numbers)
+        numbers = jnp.where(listed, jnp.arange(len(labels)), -1)
+        return jnp.full(predicted.shape[:3], -1).at[jnp.argmax(alike, axis=0), row, column].max(numbers)

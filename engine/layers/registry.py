@@ -56,9 +56,9 @@ def create(node: Node) -> Layer:
     if kind not in REGISTRY:
         _load(node)
     fitting = (cls for holds, cls in VARIANTS[kind] if holds(node))
-    made = next(fitting, REGISTRY[kind])(node)
-    made.check_counts()
-    return made
+    instance = next(fitting, REGISTRY[kind])(node)
+    instance.check_counts()
+    return instance
 
 
 def _load(node: Node) -> None:

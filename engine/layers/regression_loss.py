@@ -55,8 +55,8 @@ class SigmoidCrossEntropyLoss(Loss):
         terms = jnp.where(valid, jax.nn.softplus(x) - x * t, 0)
         if len(bottoms) == 3:
             weights = stop_gradient(bottoms[2]).reshape(x.shape)
-            whole = jnp.sum(weights)
-            return [jnp.sum(weights * terms) / jnp.where(whole > 0, whole, 1)]
+            total_weight = jnp.sum(weights)
+            return [jnp.sum(weights * terms) / jnp.where(total_weight > 0, total_weight, 1)]
         total = jnp.sum(terms)
         return [total / normalizer(self.normalization, x.shape[0], x.size, jnp.sum(valid), self.fixed)]
 

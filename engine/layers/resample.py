@@ -50,8 +50,8 @@ class _Resized(Layer):
 
     def check_weights(self, x: Shape, size: tuple[int, ...]) -> None:
         """Raises LayerError if the weights of x's rows or columns in those of the top are too large for memory."""
-        for made, read, what in zip(size, x[2:], ("rows", "columns"), strict=False):
-            self.check_size(f"the weights of its {what}", (made, read))
+        for outputs, inputs, what in zip(size, x[2:], ("rows", "columns"), strict=False):
+            self.check_size(f"the weights of its {what}", (outputs, inputs))
 
     def propagates_to(self, bottom: int) -> bool:
         return bottom == 0
@@ -129,9 +129,9 @@ class Downsample(_Resized):
 
 def _weights(kernel: Callable[[np.ndarray], np.ndarray], places: np.ndarray, n: int, per_pixel: F32) -> np.ndarray:
     """The weight of each of n pixels at each place: (places, n). Each row sums to 1, or to 0 if no pixel is near."""
-    found = kernel(per_pixel * (places[:, None] - np.arange(n, dtype=F32)))
-    sums = found.sum(axis=1, keepdims=True)
-    return np.asarray(found / np.where(sums == 0, 1, sums), F32)
+    weights = kernel(per_pixel * (places[:, None] - np.arange(n, dtype=F32)))
+    sums = weights.sum(axis=1, keepdims=True)
+    return np.asarray(weights / np.where(sums == 0, 1, sums), F32)
 
 
 def _near(n: int, m: int) -> np.ndarray:

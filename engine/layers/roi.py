@@ -42,8 +42,8 @@ class _Grid(_PoolsRegions):
         pictures, corners = super().regions(rois)
         if not self.pad:
             return pictures, corners
-        more = (corners[2:] - corners[:2] + 1) * self.pad
-        return pictures, jnp.concatenate([corners[:2] - more, corners[2:] + more])
+        margin = (corners[2:] - corners[:2] + 1) * self.pad
+        return pictures, jnp.concatenate([corners[:2] - margin, corners[2:] + margin])
 
 
 @layer("ROIPooling")
@@ -142,10 +142,10 @@ class MSCNNROIAlign(_Grid):
         x, rois = bottoms
         pictures, corners = self.regions(rois)
         x1, y1, x2, y2 = corners * self.scale - 0.5
-        there = ((x2 > x1) & (y2 > y1))[:, None, None]
+        valid = ((x2 > x1) & (y2 > y1))[:, None, None]
         rows = sample_weights(self._places(y1, y2, self.bins[0]), x.shape[2], beyond=0.5)
         columns = sample_weights(self._places(x1, x2, self.bins[1]), x.shape[3], beyond=0.5)
-        return [weighted_bins(x[:, :, None, None], pictures, jnp.where(there, rows, 0), columns)]
+        return [weighted_bins(x[:, :, None, None], pictures, jnp.where(valid, rows, 0), columns)]
 
     @staticmethod
     def _places(start: Array, end: Array, bins: int) -> Array:

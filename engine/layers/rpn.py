@@ -20,12 +20,12 @@ def _propose(scores: Array, offsets: Array, picture: Array, search: Search) -> t
 
     scores (2A, H, W), offsets (4A, H, W), picture: height, width, scale.
     """
-    found = moved_anchors(search, offsets, ends=1)  # the last pixels included
-    large = jnp.all(found[:, 2:] - found[:, :2] >= search.least * picture[2], -1)
-    found = jnp.clip(found, 0, jnp.stack([picture[1], picture[0], picture[1], picture[0]]))
+    candidates = moved_anchors(search, offsets, ends=1)  # the last pixels included
+    large = jnp.all(candidates[:, 2:] - candidates[:, :2] >= search.least * picture[2], -1)
+    candidates = jnp.clip(candidates, 0, jnp.stack([picture[1], picture[0], picture[1], picture[0]]))
     ranked = jnp.where(large, object_scores(scores), -jnp.inf)
     best, at = jax.lax.top_k(ranked, search.before)
-    boxes = found[at]
+    boxes = candidates[at]
     edges = boxes + jnp.asarray([0, 0, 1, 1], boxes.dtype)
     below = float(np.nextafter(np.float32(search.nms_threshold), np.float32(-1)))  # suppresses an equal overlap too
     kept = suppress(edges[None], (best > -jnp.inf)[None], below, enough=search.after)[0]
@@ -71,8 +71,8 @@ class RPN(HostLayer):
         scores, offsets, picture = map(stop_gradient, bottoms)
         boxes, best, kept = map(np.asarray, _propose(scores[0], offsets[0], picture.reshape(-1), self.search))
         chosen = kept & (np.cumsum(kept) <= self.search.after)
-        found = [np.pad(boxes[chosen], ((0, 0), (1, 0)))[..., None, None], best[chosen].reshape(-1, 1, 1, 1)]
-        return [jnp.asarray(top) for top in found[: len(self.config.top)]]
+        tops = [np.pad(boxes[chosen], ((0, 0), (1, 0)))[..., None, None], best[chosen].reshape(-1, 1, 1, 1)]
+        return [jnp.asarray(top) for top in tops[: len(self.config.top)]]
 
 
 def anchors(p: pb.RPNParameter) -> np.ndarray:

@@ -39,10 +39,10 @@ class SegAccuracy(Layer):
         last = self.classes - 1 - jnp.argmax(x[:, ::-1], axis=1)
         truth = labels[:, 0].astype(jnp.int32)
         counts = ~jnp.isin(truth, jnp.array(self.ignored, jnp.int32))
-        known = (truth >= 0) & (truth < self.classes)
+        valid = (truth >= 0) & (truth < self.classes)
         confusion = jnp.zeros((self.classes, self.classes), x.dtype)
-        confusion = confusion.at[jnp.where(known, truth, 0), last].add(counts & known)
-        confusion = jnp.where(jnp.any(counts & ~known), jnp.nan, confusion)
+        confusion = confusion.at[jnp.where(valid, truth, 0), last].add(counts & valid)
+        confusion = jnp.where(jnp.any(counts & ~valid), jnp.nan, confusion)
         if self.adds_up:
             confusion = confusion + params[0]
         return [_figures(confusion).reshape(1, 1, 1, 3)], {0: confusion} if self.adds_up else {}

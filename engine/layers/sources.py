@@ -48,8 +48,8 @@ class DataLayer(SourceLayer):
             return shapes
         except DataError as e:
             # A configuration that does not fit the first image most likely fits none, so skipping it is no remedy.
-            said = str(e) if isinstance(e.__cause__, Misfit) else bad_records.told(e, batches)
-            raise self.error(said) from e
+            message = str(e) if isinstance(e.__cause__, Misfit) else bad_records.told(e, batches)
+            raise self.error(message) from e
         finally:
             batches.close()
 
@@ -291,9 +291,9 @@ class ImageGtData(DataLayer):
         p, transform = self.config.image_gt_data_param, self.config.transform_param
         self.batch_size(p.batch_size)
         for block, wrong in ((transform, "mean_file crop_size augmentation"), (p, "mean_file mirror")):
-            if given := [name for name in wrong.split() if block.HasField(name)]:
+            if fields := [name for name in wrong.split() if block.HasField(name)]:
                 raise self.error(
-                    f"{given[0]} has no effect in this layer's fork; use mean_value and mirror in transform_param."
+                    f"{fields[0]} has no effect in this layer's fork; use mean_value and mirror in transform_param."
                 )
         return ObjectSource(
             self.path("source", p.source),

@@ -106,10 +106,10 @@ class Unpooling(_Places):
     def _pair(self, pair: str, field: str) -> tuple[int, int] | None:
         """(rows, columns) from `pair`_h and `pair`_w, or `field` for both; None if neither is given."""
         p = self.config.unpooling_param
-        given = [name for name in (f"{pair}_h", f"{pair}_w") if p.HasField(name)]
-        if given and (len(given) == 1 or p.HasField(field)):
-            raise self.error(f"{given[0]} stands alone or with {field}; give {field}, or {pair}_h and {pair}_w.")
-        if given:
+        pair_fields = [name for name in (f"{pair}_h", f"{pair}_w") if p.HasField(name)]
+        if pair_fields and (len(pair_fields) == 1 or p.HasField(field)):
+            raise self.error(f"{pair_fields[0]} stands alone or with {field}; give {field}, or {pair}_h and {pair}_w.")
+        if pair_fields:
             return getattr(p, f"{pair}_h"), getattr(p, f"{pair}_w")
         value = getattr(p, field)
         return (value, value) if value else None
@@ -184,15 +184,15 @@ class ResizeNearestNeighbor(Layer):
         self.rows, self.columns = self._read(rows, height), self._read(columns, width)
         return [(*x[: self.first], rows, columns, *x[self.first + 2 :])]
 
-    def _read(self, made: int, size: int) -> np.ndarray:
-        """The index, of `size` values, that each of the `made` values reads."""
+    def _read(self, outputs: int, size: int) -> np.ndarray:
+        """The index, of `size` values, that each of the `outputs` values reads."""
         p = self.config.resize_nearest_neighbor_param
-        i = np.arange(made, dtype=np.float32)
-        if p.align_corners and made > 1:
-            at = np.floor(i * np.float32((size - 1) / (made - 1)) + np.float32(0.5))
+        i = np.arange(outputs, dtype=np.float32)
+        if p.align_corners and outputs > 1:
+            at = np.floor(i * np.float32((size - 1) / (outputs - 1)) + np.float32(0.5))
         else:
             half = np.float32(0.5 if p.half_pixel_centers or p.half_pixel_onnx else 0)
-            at = np.floor((i + half) * np.float32(size / made) - np.float32(0.5 if p.half_pixel_onnx else 0))
+            at = np.floor((i + half) * np.float32(size / outputs) - np.float32(0.5 if p.half_pixel_onnx else 0))
         return np.clip(at, 0, size - 1).astype(int)
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:

@@ -30,10 +30,10 @@ class VideoWindowed(Layer):
         )
         if 0 in self.window.kernel or 0 in self.window.stride:
             raise self.error("convolution3d_param needs kernel_depth, kernel_size and strides of 1 or more.")
-        made = self.window.inputs(x[2:]) if self.transposed else self.window.outputs(x[2:])
-        if min(made) < 1:
+        outputs = self.window.inputs(x[2:]) if self.transposed else self.window.outputs(x[2:])
+        if min(outputs) < 1:
             raise self.error(
-                f"a {by(self.window.kernel)} kernel with pad {by(self.window.pad)} makes {by(made)} of its "
+                f"a {by(self.window.kernel)} kernel with pad {by(self.window.pad)} makes {by(outputs)} of its "
                 f"{self.bottom(0)} of {by(x[2:])}: length, rows, columns. Give it another pad or kernel."
             )
         n = fits.outputs(self.node, "convolution3d_param", p.num_output)
@@ -42,7 +42,7 @@ class VideoWindowed(Layer):
         # C3D reads bias_term of a Deconvolution3D from the block of the two-dimensional layer.
         has_bias = self.config.convolution_param.bias_term if self.transposed else p.bias_term
         self.bias = self.param("bias", (1, 1, 1, 1, n), p.bias_filler) if has_bias else None
-        return [(x[0], n, *made)]
+        return [(x[0], n, *outputs)]
 
     def multiply_adds(self, bottoms: Sequence[Shape], tops: Sequence[Shape]) -> int:
         elements = sum(map(count, bottoms if self.transposed else tops))

@@ -95,12 +95,12 @@ class SpatialTransformer(Layer):
             if getattr(p, field) != only:
                 raise self.error(f'{field} is "{getattr(p, field)}"; it must be "{only}".')
         fits.planes(self.node, x)
-        given = [f"theta_{i}_{j}" for i in (1, 2) for j in (1, 2, 3)]
-        self.given = {k: getattr(p, field) for k, field in enumerate(given) if p.HasField(field)}
-        if theta[:1] != x[:1] or count(theta[1:]) != 6 - len(self.given):
+        names = [f"theta_{i}_{j}" for i in (1, 2) for j in (1, 2, 3)]
+        self.fixed = {k: getattr(p, field) for k, field in enumerate(names) if p.HasField(field)}
+        if theta[:1] != x[:1] or count(theta[1:]) != 6 - len(self.fixed):
             raise self.error(
-                f"{self.bottom(1)} of shape {list(theta)} must have {6 - len(self.given)} values for each of the "
-                f"{x[0]} items of {self.bottom(0)}: 6, minus the {len(self.given)} theta of st_param."
+                f"{self.bottom(1)} of shape {list(theta)} must have {6 - len(self.fixed)} values for each of the "
+                f"{x[0]} items of {self.bottom(0)}: 6, minus the {len(self.fixed)} theta of st_param."
             )
         height, width = (
             getattr(p, f) if p.HasField(f) else n for f, n in zip(("output_H", "output_W"), x[2:], strict=True)
@@ -113,7 +113,7 @@ class SpatialTransformer(Layer):
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         x, theta = bottoms if self.to_x else (stop_gradient(bottoms[0]), bottoms[1])
         learned = iter(theta.reshape(theta.shape[0], count(theta.shape[1:])).T)
-        values = [self.given[k] if k in self.given else next(learned)[:, None, None] for k in range(6)]
+        values = [self.fixed[k] if k in self.fixed else next(learned)[:, None, None] for k in range(6)]
         rows, columns = (np.arange(n, dtype=np.float64) / n * 2 - 1 for n in self.size)
         r, s = rows[:, None].astype(np.float32), columns.astype(np.float32)
         shape = (x.shape[0], *self.size)

@@ -31,11 +31,11 @@ class UniqueLabel(Layer):
         return False
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
-        found = rows(lax.stop_gradient(bottoms[0]))
-        found = jnp.where(jnp.isin(found, jnp.array(self.ignored, found.dtype)), jnp.inf, found)
-        forced = jnp.broadcast_to(jnp.array(self.forced, found.dtype), (len(found), len(self.forced)))
-        spare = jnp.full((len(found), self.most + 1), jnp.inf, found.dtype)
-        rising = jnp.sort(jnp.concatenate([found, forced, spare], axis=1), axis=1)
+        labels = rows(lax.stop_gradient(bottoms[0]))
+        labels = jnp.where(jnp.isin(labels, jnp.array(self.ignored, labels.dtype)), jnp.inf, labels)
+        forced = jnp.broadcast_to(jnp.array(self.forced, labels.dtype), (len(labels), len(self.forced)))
+        spare = jnp.full((len(labels), self.most + 1), jnp.inf, labels.dtype)
+        rising = jnp.sort(jnp.concatenate([labels, forced, spare], axis=1), axis=1)
         again = jnp.pad(rising[:, 1:] == rising[:, :-1], ((0, 0), (1, 0)))
         unique = jnp.sort(jnp.where(again, jnp.inf, rising), axis=1)[:, : self.most + 1]
         too_many = jnp.isfinite(unique[:, -1:])
@@ -50,8 +50,8 @@ class _Labelled(Layer):
 
     def check_list(self, x: Shape, labels: Shape, maps: bool = False) -> None:
         """Raises LayerError unless the shapes are those of scores and lists, or with `maps` of scores and maps."""
-        wanted = (*x[:1], 1, *x[2:]) if maps else (*labels[:2], 1, 1)
-        if len(x) != 4 or len(labels) != 4 or labels[0] != x[0] or not labels[1] or labels != wanted:
+        expected = (*x[:1], 1, *x[2:]) if maps else (*labels[:2], 1, 1)
+        if len(x) != 4 or len(labels) != 4 or labels[0] != x[0] or not labels[1] or labels != expected:
             form = "N × 1 × H × W" if maps else "N × K × 1 × 1"
             raise self.error(
                 f"{self.bottom(0)} has shape {list(x)} and {self.bottom(1)} {list(labels)}; N × C × H × W and {form} "
@@ -139,15 +139,15 @@ class AdaptiveBiasChannel(_Labelled):
         """Adapts the scores (C, positions) of one image with `labels` (K)."""
         classes = len(scores)
         present = jnp.any(labels[:, None] == jnp.arange(classes), axis=0)[:, None]
-        given = scores
+        original = scores
         if self.margin is not None:
             lowest = jnp.min(jnp.where(present, scores, jnp.inf), axis=0)
             scores = jnp.where(~present & (scores > lowest), lowest - self.margin, scores)
         highest = jnp.max(jnp.where(present, scores, -jnp.inf), axis=0)
         rising, count = jnp.sort(labels), len(labels)
 
-        def raised(step: Array, kept: tuple[Array, Array]) -> tuple[Array, Array]:
-            scores, top = kept
+        def raised(step: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
+            scores, top = state
             label = rising[step % count]
             row = jnp.maximum(label, 0)
             distance = jnp.sort(top - scores[row])[jnp.where(label == 0, *self.ranks)]
@@ -156,5 +156,5 @@ class AdaptiveBiasChannel(_Labelled):
 
         scores, top = lax.fori_loop(0, self.rounds * count, raised, (scores, highest))
         wrong = jnp.any((labels < NO_LABEL) | (labels >= classes))
-        adapted = jnp.where(jnp.any(present), scores + (jnp.mean(highest) - jnp.mean(top)), given)
+        adapted = jnp.where(jnp.any(present), scores + (jnp.mean(highest) - jnp.mean(top)), original)
         return jnp.where(wrong, jnp.nan, adapted)

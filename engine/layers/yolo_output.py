@@ -40,10 +40,10 @@ class _YoloOutput(HostLayer):
             raise self.error(f"it has {len(biases)} biases; give a width and a height for each of {needed} boxes.")
         return np.array(biases[: len(biases) // 2 * 2], np.float32).reshape(-1, 2)
 
-    def rows(self, boxes: Array, scores: Array, kinds: Array, found: Array, threshold: float, pictures: int) -> Array:
+    def rows(self, boxes: Array, scores: Array, kinds: Array, usable: Array, threshold: float, pictures: int) -> Array:
         """Makes the top from boxes (K, 4), given by centre and size, their scores and classes, and which of them count,
         each (K)."""
-        counts = np.flatnonzero(np.asarray(found))
+        counts = np.flatnonzero(np.asarray(usable))
         ordered = counts[np.argsort(-np.asarray(scores)[counts], kind="stable")]
         if not len(ordered):
             none = np.full((1, 1, pictures, 7), -1, np.float32)
@@ -87,8 +87,8 @@ class YoloDetectionOutput(_YoloOutput):
         return [(1, 1, 1, 7)]
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
-        found = [_of_v2(x, self.anchors) for x in bottoms[: self.grids]]
-        boxes, scores, kinds = (jnp.concatenate(v) for v in zip(*found, strict=True))
+        by_grid = [_of_v2(x, self.anchors) for x in bottoms[: self.grids]]
+        boxes, scores, kinds = (jnp.concatenate(v) for v in zip(*by_grid, strict=True))
         return [self.rows(boxes, scores, kinds, scores >= self.least, self.nms, len(bottoms[0]))]
 
 

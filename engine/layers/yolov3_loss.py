@@ -90,7 +90,7 @@ class Yolov3(Loss):
         """Returns, for each prediction, the index of the last of the boxes (T, 5) for which it is responsible
         (num, H, W), −1 for none; and which classes those boxes have (num, num_class, H, W)."""
         rows, columns = self.grid
-        there = jnp.cumprod(labels[:, 3] != 0) > 0
+        listed = jnp.cumprod(labels[:, 3] != 0) > 0
         column, row = (
             jnp.clip((labels[:, i] * n).astype(jnp.int32), 0, n - 1)[:, None] for i, n in ((1, columns), (2, rows))
         )
@@ -99,7 +99,7 @@ class Yolov3(Loss):
         own = best == self.mask
         number = jnp.where(jnp.any(own, -1), jnp.argmax(own, -1), best[:, 0])[:, None]
         others = (alike[:, self.mask] > self.alike) & (self.mask != number) & (self.alike < 1)
-        responsible = there[:, None] & (own | others)  # (T, num)
+        responsible = listed[:, None] & (own | others)  # (T, num)
         anchor = jnp.arange(len(self.mask))
         numbers = jnp.where(responsible, jnp.arange(len(labels))[:, None], -1)
         last = jnp.full((len(self.mask), rows, columns), -1).at[anchor, row, column].max(numbers)
