@@ -67,8 +67,8 @@ class AnnotatedSource(DatumSource):
             raise DataError(f"resize_param: the prob of its {len(param.resize_param)} add up to {total:g}, not to 1.")
         self.param, self.own, self.samplers = param, own, own.batch_sampler
         self.yolo = own.yolo_data_type == 1
-        asked = (self.yolo or own.HasField("yolo_data_jitter")) and not own.batch_sampler
-        self.jitter = own.yolo_data_jitter if asked else 0.0
+        jitters = (self.yolo or own.HasField("yolo_data_jitter")) and not own.batch_sampler
+        self.jitter = own.yolo_data_jitter if jitters else 0.0
         if not 0 <= self.jitter < 1:
             raise DataError(f"yolo_data_jitter is {self.jitter:g}; it must be 0 or more, and less than 1.")
         self.emit = param.emit_constraint if param.HasField("emit_constraint") else None

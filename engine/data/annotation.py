@@ -70,10 +70,10 @@ def within(boxes: np.ndarray, part: np.ndarray, emit: pb.EmitConstraint | None) 
         kept &= np.all((centre >= part[:2]) & (centre <= part[2:]), 1)
     elif emit is not None:
         kept &= coverage(corners, part) > emit.emit_overlap
-    left = boxes[kept].copy()
+    clipped = boxes[kept].copy()
     size = part[2:] - part[:2]
-    left[CORNERS] = np.clip((left[CORNERS] - np.tile(part[:2], 2)) / np.tile(size, 2), 0, 1)
-    return left[area(left[CORNERS]) > 0]
+    clipped[CORNERS] = np.clip((clipped[CORNERS] - np.tile(part[:2], 2)) / np.tile(size, 2), 0, 1)
+    return clipped[area(clipped[CORNERS]) > 0]
 
 
 def mirrored(boxes: np.ndarray) -> np.ndarray:
@@ -142,5 +142,5 @@ def in_picture(boxes: np.ndarray, height: int, width: int, resize: pb.ResizePara
     if told_by_scales(resize):
         seen = np.array([resize.width_scale, resize.height_scale] * 2, np.float32)
         return np.clip(boxes * seen, 0, scale)
-    whole: np.ndarray = np.clip(boxes, 0, 1).astype(np.float32) * scale
-    return whole
+    pixels: np.ndarray = np.clip(boxes, 0, 1).astype(np.float32) * scale
+    return pixels

@@ -70,20 +70,20 @@ def read(path: Path, kind: str, shape: tuple[int, int], labels: Mapping[str, int
     """
     try:
         data = regular_file.read(path, LARGEST)
-        boxes, said = KINDS[kind](data, labels)
+        boxes, size = KINDS[kind](data, labels)
     except OSError as e:
         raise DataError(f"{path}: cannot be read: {e.strerror}.") from e
     except _Wrong as e:
         raise DataError(f"{path}: {e}") from None
-    return boxes, said if said and min(said) > 0 else shape
+    return boxes, size if size and min(size) > 0 else shape
 
 
 def groups(boxes: list[Box], shape: tuple[int, int]) -> list[pb.AnnotationGroup]:
     """The boxes grouped by class, in the order in which classes first occur, as fractions of a picture of `shape`."""
-    made: dict[int, pb.AnnotationGroup] = {}
+    by_label: dict[int, pb.AnnotationGroup] = {}
     height, width = shape
     for box in boxes:
-        group = made.setdefault(box.label, pb.AnnotationGroup(group_label=box.label))
+        group = by_label.setdefault(box.label, pb.AnnotationGroup(group_label=box.label))
         part = pb.NormalizedBBox(
             xmin=box.xmin / width,
             ymin=box.ymin / height,
@@ -92,7 +92,7 @@ def groups(boxes: list[Box], shape: tuple[int, int]) -> list[pb.AnnotationGroup]
             difficult=box.difficult,
         )
         group.annotation.add(instance_id=len(group.annotation), bbox=part)
-    return list(made.values())
+    return list(by_label.values())
 
 
 class _Wrong(Exception):
@@ -159,15 +159,15 @@ def _txt(data: bytes, labels: Mapping[str, int]) -> Parsed:
 KINDS: dict[str, Callable[[bytes, Mapping[str, int]], Parsed]] = {"xml": _xml, "json": _json, "txt": _txt}
 
 
-def _number(found: Any) -> float:
+def _number(value: Any) -> float:
     try:
-        number = finite(found) if isinstance(found, str) else float(found)
+        number = finite(value) if isinstance(value, str) else float(value)
     except (TypeError, ValueError, OverflowError):
         number = None
     if number is None:
-        raise _Wrong(f"has {reprlib.repr(found)} where a number is needed.") from None
+        raise _Wrong(f"has {reprlib.repr(value)} where a number is needed.") from None
     if not abs(number) < 2**31:
-        raise _Wrong(f"has {reprlib.repr(found)}, which cannot be a pixel or a class.")
+        raise _Wrong(f"has {reprlib.repr(value)}, which cannot be a pixel or a class.")
     return number
 
 
@@ -177,12 +177,12 @@ def _label(name: str, labels: Mapping[str, int]) -> int:
     return labels[name]
 
 
-def complaints(boxes: list[Box], shape: tuple[int, int], picture: tuple[int, int]) -> Iterator[str]:
+def complaints(boxes: list[Box], shape: tuple[int, int], image_shape: tuple[int, int]) -> Iterator[str]:
     """Warnings about boxes that are kept all the same. `shape`: the height and width that their pixels refer to;
-    `picture`: the picture's own."""
+    `image_shape`: the picture's own."""
     height, width = shape
-    for side, told, there in zip(("height", "width"), shape, picture, strict=True):
-        if told != there:
+    for side, stated, actual in zip(("height", "width"), shape, image_shape, strict=True):
+        if stated != actual:
             yield f"inconsistent image {side}."
     if any(not (0 <= box.xmin <= width and 0 <= box.ymin <= height) for box in boxes) or any(
         not (0 <= box.xmax <= width and 0 <= box.ymax <= height) for box in boxes

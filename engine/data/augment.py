@@ -155,8 +155,8 @@ def by_fours(picture: np.ndarray, change: Callable[[np.ndarray], np.ndarray]) ->
     """
     parts = []
     for begin in range(0, len(picture), 4):
-        made = change(np.ascontiguousarray(picture[begin : begin + 4].transpose(1, 2, 0)))
-        parts.append(made.reshape(*made.shape[:2], -1).transpose(2, 0, 1))
+        changed = change(np.ascontiguousarray(picture[begin : begin + 4].transpose(1, 2, 0)))
+        parts.append(changed.reshape(*changed.shape[:2], -1).transpose(2, 0, 1))
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 

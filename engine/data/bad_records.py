@@ -70,10 +70,10 @@ _skipping = False
 
 
 @contextmanager
-def skipping(asked: bool) -> Iterator[None]:
-    """Lets sources that are opened within the block skip bad records, if `asked`: a flag of the whole command."""
+def skipping(enabled: bool) -> Iterator[None]:
+    """Lets sources that are opened within the block skip bad records, if `enabled`: a flag of the whole command."""
     global _skipping  # noqa: PLW0603  the flag is global too
-    before, _skipping = _skipping, asked
+    before, _skipping = _skipping, enabled
     try:
         yield
     finally:

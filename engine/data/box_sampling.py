@@ -40,13 +40,13 @@ def check(samplers: Sequence[pb.BatchSampler]) -> None:
 
 def sample(samplers: Sequence[pb.BatchSampler], corners: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
     """A random one of the parts (4) that the samplers find in a picture with boxes `corners` (n, 4); None if none."""
-    found: list[np.ndarray] = []
+    candidates: list[np.ndarray] = []
     for each in samplers:
         if each.use_original_image:
             parts = _parts(each.sampler, each.max_trials, rng)
             meeting = parts[[_meets(part, corners, each.sample_constraint) for part in parts]]
-            found += list(meeting[: each.max_sample] if each.HasField("max_sample") else meeting)
-    return found[rng.integers(len(found))] if found else None
+            candidates += list(meeting[: each.max_sample] if each.HasField("max_sample") else meeting)
+    return candidates[rng.integers(len(candidates))] if candidates else None
 
 
 def _parts(sampler: pb.Sampler, trials: int, rng: np.random.Generator) -> np.ndarray:
@@ -62,11 +62,11 @@ def _parts(sampler: pb.Sampler, trials: int, rng: np.random.Generator) -> np.nda
 def _meets(part: np.ndarray, corners: np.ndarray, constraint: pb.SampleConstraint) -> bool:
     """Whether the part satisfies the constraint with at least one of the boxes; an empty constraint is satisfied."""
     fits = np.ones(len(corners), bool)
-    asked = False
+    constrained = False
     for name, measure in _CONSTRAINTS:
         for side, at_least in (("min", True), ("max", False)):
             if constraint.HasField(f"{side}_{name}"):
-                asked = True
+                constrained = True
                 limit, value = np.float32(getattr(constraint, f"{side}_{name}")), measure(part, corners)
                 fits &= value >= limit if at_least else value <= limit
-    return not asked or bool(fits.any())
+    return not constrained or bool(fits.any())

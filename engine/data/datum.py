@@ -69,24 +69,24 @@ def _layout(value: bytes) -> _Layout | None:
     8th bit set in all bytes but the last. `data` is a length as a varint, and as many bytes.
     https://protobuf.dev/programming-guides/encoding
     """
-    found: dict[int, range] = {}
+    ranges: dict[int, range] = {}
     numbers: dict[int, int] = {}
     at = 0
     while at < len(value):
         key = value[at]
         number, behind = _varint(value, at + 1)
-        if key in found or key not in _FIELDS or not 0 <= number < 2**28:
+        if key in ranges or key not in _FIELDS or not 0 <= number < 2**28:
             return None
-        found[key], numbers[key] = range(at + 1, behind), number
+        ranges[key], numbers[key] = range(at + 1, behind), number
         if key == _DATA:
-            found[key] = range(behind, behind + number)
+            ranges[key] = range(behind, behind + number)
             behind += number
         at = behind
     shape = numbers.get(_CHANNELS, 0), numbers.get(_HEIGHT, 0), numbers.get(_WIDTH, 0)
-    data = found.get(_DATA, range(0))
+    data = ranges.get(_DATA, range(0))
     if at != len(value) or not data or numbers.get(_ENCODED) or len(data) != shape[0] * shape[1] * shape[2]:
         return None
-    return _Layout(shape, data, found.get(_LABEL, range(0)))
+    return _Layout(shape, data, ranges.get(_LABEL, range(0)))
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:

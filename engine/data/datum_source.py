@@ -80,9 +80,9 @@ class DatumSource:
         pictures, labels = self._pictures(values)
         random = draws(self._seed, self._batches, self.batch_size)
         threads = None if sum(map(len, values)) >= _WORTH_THREADS * len(values) else 1
-        made = transformed(pictures, self.record, self.transform, random, threads), np.array(labels, np.float32)
+        arrays = transformed(pictures, self.record, self.transform, random, threads), np.array(labels, np.float32)
         self._after = self._keys[-1]
-        return dict(zip(self.tops, made, strict=False))
+        return dict(zip(self.tops, arrays, strict=False))
 
     def _made_of_good(self, records: list[tuple[bytes, bytes]], bad: BadRecords) -> Batch:
         """The batch of some records, with the next good ones in place of bad ones. Raises DataError if all are bad."""

@@ -195,15 +195,15 @@ class DenseSource(ListSource):
     def next(self) -> Batch:
         self._choose()
         random = np.random.default_rng((self._seed, self._batches)).random((self.batch_size, 4))
-        made = [self._make(index, u) for index, u in zip(self._chosen, random.tolist(), strict=True)]
-        for index, (picture, *_) in zip(self._chosen, made, strict=True):
-            if picture.shape != made[0][0].shape:
+        items = [self._make(index, u) for index, u in zip(self._chosen, random.tolist(), strict=True)]
+        for index, (picture, *_) in zip(self._chosen, items, strict=True):
+            if picture.shape != items[0][0].shape:
                 raise DataError(
                     f"{self._name(index)}: is {by(picture.shape)} (channels × height × width) and the first of its "
-                    f"batch is {by(made[0][0].shape)}. Give new_height and new_width, a crop, or batch_size: 1."
+                    f"batch is {by(items[0][0].shape)}. Give new_height and new_width, a crop, or batch_size: 1."
                 )
         self._batches += 1
-        return dict(zip(self.tops, map(np.stack, zip(*made, strict=True)), strict=False))
+        return dict(zip(self.tops, map(np.stack, zip(*items, strict=True)), strict=False))
 
     def _name(self, line: int) -> str:
         return self.pairs.name(line)
@@ -215,5 +215,5 @@ class DenseSource(ListSource):
             value, labels = self.cut(picture, labels // self.divisor, u)
         except DataError as e:
             raise DataError(f"{self._name(index)}: {e}") from e
-        kept = np.minimum(size, value.shape[1:]).astype(np.float32)
-        return value, labels, kept.reshape(1, 1, 2)
+        extent = np.minimum(size, value.shape[1:]).astype(np.float32)
+        return value, labels, extent.reshape(1, 1, 2)

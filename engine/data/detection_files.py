@@ -46,7 +46,7 @@ class DetectionFiles:
             raise DataError(f"num_test_image is {self.every}, and {sizes} names {len(self.names)} pictures.")
         self.resize = p.resize_param if p.HasField("resize_param") else None
         self._pictures = 0
-        self._found: list[tuple[str, int, float, np.ndarray]] = []
+        self._detections: list[tuple[str, int, float, np.ndarray]] = []
 
     def add(self, pictures: int, rows: np.ndarray) -> None:
         """Adds the detections on so many pictures: rows (n, 7) of picture, class, score, xmin, ymin, xmax, ymax, with
@@ -57,11 +57,11 @@ class DetectionFiles:
                 box = annotation.in_picture(row[3:7], int(height), int(width), self.resize)
                 left, top, *end = (float(v) for v in box)
                 corner_and_size = np.round(np.array([left, top, end[0] - left, end[1] - top], np.float32) * 100) / 100
-                self._found.append((name, int(row[1]), float(row[2]), corner_and_size))
+                self._detections.append((name, int(row[1]), float(row[2]), corner_and_size))
             self._pictures += 1
             if self._pictures == self.every:
                 self._write()
-                self._pictures, self._found = 0, []
+                self._pictures, self._detections = 0, []
 
     def _write(self) -> None:
         with atomic_file.writing(self.folder, DataError):
@@ -72,18 +72,18 @@ class DetectionFiles:
 
     def _texts(self) -> dict[str, str]:
         if self.format == "COCO":
-            found = [
+            results = [
                 {
                     "image_id": _number(name),
                     "category_id": _number(self.labels[c]),
                     "bbox": box.tolist(),
                     "score": score,
                 }
-                for name, c, score, box in self._found
+                for name, c, score, box in self._detections
             ]
-            return {f"{self.prefix}.json": json.dumps(found, indent=4) + "\n"}
+            return {f"{self.prefix}.json": json.dumps(results, indent=4) + "\n"}
         lines: defaultdict[str, str] = defaultdict(str)
-        for name, c, score, box in self._found:
+        for name, c, score, box in self._detections:
             left, top, width, height = (int(v) for v in box)
             where = f"{score:g} {left} {top} {left + width} {top + height}\n"
             if self.format == "VOC":

@@ -191,7 +191,7 @@ class _Run:
     def __init__(self, name: str, make: Callable[[], tuple[Placed, State]], depth: int) -> None:
         self._make = make
         self._room = threading.Semaphore(depth)
-        self._made: SimpleQueue[tuple[Placed, State] | BaseException] = SimpleQueue()
+        self._ready: SimpleQueue[tuple[Placed, State] | BaseException] = SimpleQueue()
         self._ahead: tuple[Placed, State] | BaseException | None = None
         self._stopped = False
         self._failure: BaseException | None = None
@@ -204,24 +204,24 @@ class _Run:
             if self._stopped:
                 return
             try:
-                self._made.put(self._make())
+                self._ready.put(self._make())
             except BaseException as e:  # whatever it is, it must reach the thread that calls `take`
-                self._made.put(e)
+                self._ready.put(e)
                 return
 
     def take(self) -> tuple[Placed, State]:
         if self._failure is None:
-            made, self._ahead = self._ahead or self._made.get(), None
+            entry, self._ahead = self._ahead or self._ready.get(), None
             self._room.release()
-            if not isinstance(made, BaseException):
-                return made
-            self._failure = made
+            if not isinstance(entry, BaseException):
+                return entry
+            self._failure = entry
         raise self._failure
 
     def ahead(self) -> Placed | None:
         """Waits for what `take` will return, and returns it; None for a failure, which `take` will raise."""
         if self._failure is None and self._ahead is None:
-            self._ahead = self._made.get()
+            self._ahead = self._ready.get()
         return self._ahead[0] if isinstance(self._ahead, tuple) else None
 
     def stop(self) -> None:

@@ -60,41 +60,41 @@ def labels(boxes: Boxes, maps: Sequence[Fields], threshold: float) -> list[np.nd
     the picture, have overlap 1. An object that no location learns is assigned to the location of its centre, in the map
     with the field that overlaps it most.
     """
-    made, best = [], []
+    label_maps, best = [], []
     learned = np.zeros(len(boxes.corners), bool)
     for fields in maps:
         usable = _inside(fields, boxes.inside) & ~_crowded(fields, boxes.regions)
         shares = np.where(usable[..., None], _shares(boxes.corners, fields.corners()), 0)
-        made.append(_of_map(boxes, usable, shares, threshold, learned))
+        label_maps.append(_of_map(boxes, usable, shares, threshold, learned))
         best.append(shares.max((0, 1), initial=0))
     for k in np.flatnonzero(~learned & ~boxes.ignored):
         overlaps = [of_map[k] for of_map in best]
         if max(overlaps) >= LEAST_OVERLAP:
             at = int(np.argmax(overlaps))
-            _add(made[at], maps[at], boxes, int(k))
-    return made
+            _add(label_maps[at], maps[at], boxes, int(k))
+    return label_maps
 
 
 def _of_map(boxes: Boxes, usable: np.ndarray, shares: np.ndarray, threshold: float, learned: np.ndarray) -> np.ndarray:
     """One map's labels, from overlaps `shares` (H, W, K); marks in `learned` (K) the objects that it learns."""
-    made = np.zeros((CHANNELS, *usable.shape), np.float32)
-    made[5] = np.where(usable, shares.max(2, initial=0), 1)
+    label_map = np.zeros((CHANNELS, *usable.shape), np.float32)
+    label_map[5] = np.where(usable, shares.max(2, initial=0), 1)
     if shares.shape[2]:
         nearest = shares.argmax(2)
-        taken = usable & (made[5] > threshold)
-        made[0] = np.where(taken & ~boxes.ignored[nearest], boxes.classes[nearest], 0)
-        made[1:5] = np.where(taken, np.moveaxis(_placed(boxes.corners)[nearest], 2, 0), 0)
-        learned[nearest[taken]] = True
-    return made
+        assigned = usable & (label_map[5] > threshold)
+        label_map[0] = np.where(assigned & ~boxes.ignored[nearest], boxes.classes[nearest], 0)
+        label_map[1:5] = np.where(assigned, np.moveaxis(_placed(boxes.corners)[nearest], 2, 0), 0)
+        learned[nearest[assigned]] = True
+    return label_map
 
 
-def _add(made: np.ndarray, fields: Fields, boxes: Boxes, k: int) -> None:
+def _add(label_map: np.ndarray, fields: Fields, boxes: Boxes, k: int) -> None:
     """Makes the location of its centre learn object k, unless that learns another."""
     placed = _placed(boxes.corners[k])
     column, row = (int(np.floor(v / fields.stride)) for v in placed[:2])
     at = min(max(row, 0), fields.height - 1), min(max(column, 0), fields.width - 1)
-    if made[0][at] <= 0:
-        made[0][at], made[1:5, at[0], at[1]] = boxes.classes[k], placed
+    if label_map[0][at] <= 0:
+        label_map[0][at], label_map[1:5, at[0], at[1]] = boxes.classes[k], placed
 
 
 def _inside(fields: Fields, inside: tuple[int, int, int, int]) -> np.ndarray:
@@ -109,8 +109,8 @@ def _crowded(fields: Fields, regions: np.ndarray) -> np.ndarray:
     """(H, W): whether regions of no interest cover too much of each field."""
     corners = fields.corners()
     area = fields.field_width * fields.field_height
-    whole = sum((_common(region, corners) / area for region in regions), np.zeros(corners.shape[:2]))
-    return np.asarray(whole >= CROWDED)
+    covered = sum((_common(region, corners) / area for region in regions), np.zeros(corners.shape[:2]))
+    return np.asarray(covered >= CROWDED)
 
 
 def _shares(objects: np.ndarray, fields: np.ndarray) -> np.ndarray:

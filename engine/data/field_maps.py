@@ -30,8 +30,8 @@ def picture(p: pb.ImageGtDataParameter, listed: Size) -> Size:
 def size_from_settings(p: pb.ImageGtDataParameter) -> Size | None:
     """The same as `picture`, but without the list; None if the size depends on that."""
     crop = (p.crop_height, p.crop_width) if p.crop_height and p.crop_width else None
-    whole = stretched(p) or crop
-    return picture(p, whole) if whole else None
+    size = stretched(p) or crop
+    return picture(p, size) if size else None
 
 
 def maps(p: pb.ImageGtDataParameter, size: Size) -> list[Size]:
@@ -45,11 +45,11 @@ def maps(p: pb.ImageGtDataParameter, size: Size) -> list[Size]:
     if min(*p.downsample_rate, *p.field_h, *p.field_w) < 1:
         raise DataError("each downsample_rate, field_h and field_w must be 1 or more.")
     height, width = size
-    made = [(height // stride, width // stride) for stride in p.downsample_rate]
-    for each, stride in zip(made, p.downsample_rate, strict=True):
+    sizes = [(height // stride, width // stride) for stride in p.downsample_rate]
+    for each, stride in zip(sizes, p.downsample_rate, strict=True):
         if each != (round_half_away(height / stride), round_half_away(width / stride)) or 0 in each:
             raise DataError(
                 f"pictures of {height}×{width} do not divide into a map with downsample_rate {stride}: make height and "
                 f"width multiples of {stride}."
             )
-    return made
+    return sizes

@@ -61,8 +61,8 @@ class HDF5File:
     def members(self, group: str = "") -> list[str]:
         """The names in a group, sorted, as messages show them; empty if there is no such group."""
         with self._reporting(group):
-            found = self._find(group)
-            names = found if isinstance(found, h5py.h5g.GroupID) else ()
+            target = self._find(group)
+            names = target if isinstance(target, h5py.h5g.GroupID) else ()
             return sorted(name.decode("utf-8", "backslashreplace") for name in names)
 
     def is_dataset(self, name: str) -> bool:
@@ -141,16 +141,16 @@ class HDF5File:
             raise self.wrong(f'dataset "{name}" unpacks to more than its chunks hold: it is damaged or malicious.')
 
     def _dataset(self, name: str) -> h5py.h5d.DatasetID | None:
-        found = self._find(name)
-        if not isinstance(found, h5py.h5d.DatasetID):
+        dataset = self._find(name)
+        if not isinstance(dataset, h5py.h5d.DatasetID):
             return None
         with self._reporting(name):
-            layout = found.get_create_plist()
+            layout = dataset.get_create_plist()
             if layout.get_layout() == h5py.h5d.VIRTUAL or layout.get_external_count():
                 raise self.wrong(
                     f'dataset "{name}" keeps its values in other files, which are not read. Write them to this file.'
                 )
-        return found
+        return dataset
 
     def _shape_of_numbers(self, dataset: h5py.h5d.DatasetID, name: str) -> tuple[int, ...]:
         with self._reporting(name):
@@ -165,28 +165,28 @@ class HDF5File:
         with self._reporting(name):
             return self._walk(self._root, name, _SOFT_LINKS)
 
-    def _walk(self, start: Object, name: str, left: int) -> Object | None:
-        here = self._root if name.startswith("/") else start
+    def _walk(self, start: Object, name: str, links_left: int) -> Object | None:
+        node = self._root if name.startswith("/") else start
         for part in raw_bytes.encoded(name).split(b"/"):
             if part in (b"", b"."):
                 continue
-            if not isinstance(here, h5py.h5g.GroupID) or not here.links.exists(part):
+            if not isinstance(node, h5py.h5g.GroupID) or not node.links.exists(part):
                 return None
-            kind = here.links.get_info(part).type
+            kind = node.links.get_info(part).type
             if kind == h5py.h5l.TYPE_HARD:
-                here = h5py.h5o.open(here, part)
+                node = h5py.h5o.open(node, part)
             elif kind == h5py.h5l.TYPE_SOFT:
-                if not left:
+                if not links_left:
                     raise self.wrong(f'"{name}" is one of a chain of links that is too long, or never ends.')
-                found = self._walk(here, raw_bytes.decoded(here.links.get_val(part)), left - 1)
-                if found is None:
+                target = self._walk(node, raw_bytes.decoded(node.links.get_val(part)), links_left - 1)
+                if target is None:
                     return None
-                here = found
+                node = target
             else:
                 raise self.wrong(
                     f'"{name}" is a link into another file, which is not read. Write the values to this file.'
                 )
-        return here
+        return node
 
     @contextmanager
     def _reporting(self, name: str) -> Iterator[None]:

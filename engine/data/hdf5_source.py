@@ -92,16 +92,16 @@ class HDF5Source:
         for _ in self._runs(batches * self.batch_size):
             pass
 
-    def _runs(self, wanted: int) -> Iterator[range]:
-        """Yields the next `wanted` rows as ranges: those of the file in memory, then of the next file, and so on."""
-        while wanted:
+    def _runs(self, remaining: int) -> Iterator[range]:
+        """Yields the next `remaining` rows as ranges: those of the file in memory, then of the next file, and so on."""
+        while remaining:
             rows = len(self._data[self.tops[0]])
             if self._row == rows:
                 self._opened, self._row = self._opened + 1, 0
                 self._load()
                 continue
-            run = range(self._row, min(self._row + wanted, rows))
-            wanted -= len(run)
+            run = range(self._row, min(self._row + remaining, rows))
+            remaining -= len(run)
             self._row = run.stop
             yield run
 
@@ -158,11 +158,11 @@ class HDF5Source:
             last = " MATLAB's last dimension counts them." if path.suffix == ".mat" else ""
             raise DataError(f"{path}: its datasets need the same number of rows, 1 or more; they have: {counts}.{last}")
         for top, shape in shapes.items():
-            first, wanted = self._row_shapes.setdefault(top, (path, shape[1:]))
-            if shape[1:] != wanted:
+            first, expected = self._row_shapes.setdefault(top, (path, shape[1:]))
+            if shape[1:] != expected:
                 raise DataError(
                     f'{path}: the rows of dataset "{top}" have shape {list(shape[1:])}, and those of {first} '
-                    f"{list(wanted)}; all files of {self.source} need the same."
+                    f"{list(expected)}; all files of {self.source} need the same."
                 )
 
 

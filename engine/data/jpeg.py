@@ -55,20 +55,20 @@ def decode(data: bytes, most: int, grey: bool | None = None) -> np.ndarray | Non
     except KeyError:  # a truncated header
         return None
     except ValueError as e:
-        said = str(e)
-        if said == _CUT_OFF and not data.endswith(_END):  # perhaps only the end marker is missing
+        message = str(e)
+        if message == _CUT_OFF and not data.endswith(_END):  # perhaps only the end marker is missing
             return decode(data + _END, most, grey)
-        if said.startswith(_OWN) or _HARMLESS.match(said) or _is_padding(data, said):
+        if message.startswith(_OWN) or _HARMLESS.match(message) or _is_padding(data, message):
             return None
-        raise DataError(f'holds a damaged JPEG: libjpeg says "{said}"') from e
+        raise DataError(f'holds a damaged JPEG: libjpeg says "{message}"') from e
     return None if kind == "CMYK" or (grey is not None and _is_turned(data)) else pixels
 
 
-def _is_padding(data: bytes, said: str) -> bool:
+def _is_padding(data: bytes, message: str) -> bool:
     """Whether the surplus bytes that libjpeg reports before the end are one byte repeated, as some programs pad."""
-    left = _LEFT_OVER.match(said)
+    match = _LEFT_OVER.match(message)
     end = data.rfind(_END)
-    return left is not None and end > 0 and len({*data[max(0, end - int(left[1])) : end]}) == 1
+    return match is not None and end > 0 and len({*data[max(0, end - int(match[1])) : end]}) == 1
 
 
 def _is_turned(data: bytes) -> bool:

@@ -108,9 +108,9 @@ class LevelDB:
         for edit in _log_records(regular_file.read(self.path / name), name, whole=True):
             self._apply(_Reader(edit), version)
         for table in version.tables.values():
-            found = table.path.stat().st_size if table.path.is_file() else None
-            if found != table.size:
-                is_ = "missing" if found is None else f"{found:,} bytes where the manifest says {table.size:,}"
+            size = table.path.stat().st_size if table.path.is_file() else None
+            if size != table.size:
+                is_ = "missing" if size is None else f"{size:,} bytes where the manifest says {table.size:,}"
                 raise DataError(f"{table.path}: {is_}. Copy the folder again, or make it again.")
         return version
 
@@ -220,16 +220,16 @@ def _log_pieces(data: bytes, name: str, whole: bool) -> Iterator[tuple[int, byte
     """
     at = 0
     while at + _HEAD <= len(data):
-        left = LOG_BLOCK - at % LOG_BLOCK
-        if left < _HEAD:
-            at += left
+        room = LOG_BLOCK - at % LOG_BLOCK
+        if room < _HEAD:
+            at += room
             continue
         crc, length, kind = struct.unpack_from("<IHB", data, at)
-        if crc == length == kind == 0 and not any(data[at : at + left]):  # preallocated, and not written yet
-            at += left
+        if crc == length == kind == 0 and not any(data[at : at + room]):  # preallocated, and not written yet
+            at += room
             continue
         end = at + _HEAD + length
-        if end > len(data) and length <= left - _HEAD and not _goes_on(data, at):
+        if end > len(data) and length <= room - _HEAD and not _goes_on(data, at):
             break
         if end > len(data) or not 1 <= kind <= 4 or masked_crc(data[at + _HEAD - 1 : end]) != crc:
             raise ValueError(f"{name}: the data at byte {at:,} does not match its checksum")

@@ -55,7 +55,7 @@ class LevelDBWriter:
         self.entries = 0
         self.last_key: bytes | None = None
         self._tables: list[_Table] = []
-        self._kept = 0
+        self._finished = 0
         self._open: _TableFile | None = None
 
     def __enter__(self) -> Self:
@@ -64,7 +64,7 @@ class LevelDBWriter:
             if self._partial.found:
                 self._resume()
         except BaseException:
-            self._partial.abandon(self._kept)
+            self._partial.abandon(self._finished)
             raise
         return self
 
@@ -88,7 +88,7 @@ class LevelDBWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        done = False
+        published = False
         try:
             if kind is None:
                 with atomic_file.writing(self.path, DataError):
@@ -96,27 +96,27 @@ class LevelDBWriter:
                     self._write_manifest()
                     (self._partial.folder / _TABLES).unlink(missing_ok=True)
                     self._partial.publish()
-                    done = True
+                    published = True
         finally:
-            if not done:
+            if not published:
                 if self._open:
                     self._open.file.close()
-                self._partial.abandon(self._kept)
+                self._partial.abandon(self._finished)
 
     def _resume(self) -> None:
         """Continues from the tables that the previous process finished before it was stopped."""
         file = self._partial.folder / _TABLES
         if file.exists():
-            kept = json.loads(file.read_text())
-            self._kept = self.entries = kept["entries"]
-            self._tables = [_Table(*row[:2], *map(bytes.fromhex, row[2:])) for row in kept["tables"]]
+            progress = json.loads(file.read_text())
+            self._finished = self.entries = progress["entries"]
+            self._tables = [_Table(*row[:2], *map(bytes.fromhex, row[2:])) for row in progress["tables"]]
             self.last_key = self._tables[-1].largest[:-8]
 
     def _end_table(self) -> None:
         if self._open is None:
             return
         self._tables.append(self._open.end())
-        self._open, self._kept = None, self.entries
+        self._open, self._finished = None, self.entries
         if self._settings is not None:
             rows = [[t.number, t.size, t.smallest.hex(), t.largest.hex()] for t in self._tables]
             text = json.dumps({"entries": self.entries, "tables": rows})

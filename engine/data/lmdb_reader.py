@@ -103,8 +103,8 @@ class LMDB:
 
     def records(self, after: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
         """The (key, value) pairs after the key `after`, which must exist; all of them for None."""
-        for records, whole in self._leaves(after):
-            if whole:
+        for records, complete in self._leaves(after):
+            if complete:
                 yield from cast("list[tuple[bytes, bytes]]", records)
             else:
                 yield from self._fetched(records)
@@ -165,8 +165,8 @@ class LMDB:
 
     def _check_unchanged(self) -> None:
         for at in (0, self._tree.page_size):
-            found = self._read(8, at + _META.size - 8)
-            if len(found) < 8 or int.from_bytes(found, "little") > self._tree.transaction + 1:
+            data = self._read(8, at + _META.size - 8)
+            if len(data) < 8 or int.from_bytes(data, "little") > self._tree.transaction + 1:
                 raise DataError(
                     f"{self.path}: was written to while it was read. Stop what writes to it, or give the net a copy."
                 )
@@ -179,7 +179,7 @@ class LMDB:
         for first, count in self._runs(self._tree.root, 1, after):
             run = self._whole(first, count * size)
             for i in range(count):
-                records, whole = self._leaf(run, i * size, first + i)
+                records, complete = self._leaf(run, i * size, first + i)
                 if after is not None and not seen:
                     behind = bisect_left(records, after, key=_KEY)
                     if behind == len(records) or records[behind][0] != after:
@@ -191,7 +191,7 @@ class LMDB:
                     if key <= last:
                         raise self._damaged("its keys are not in order", last)
                     last = key
-                yield records, whole
+                yield records, complete
         if seen != self.entries and after is None:
             raise self._damaged(f"{seen:,} records are there, and its header counts {self.entries:,}")
 
@@ -241,7 +241,7 @@ class LMDB:
     def _leaf(self, run: bytes, start: int, number: int) -> tuple[list[_Record], bool]:
         """The records of the leaf at `start` of a run, and whether all their values are in it."""
         records: list[_Record] = []
-        end, whole, node, head = start + self._tree.page_size, True, _NODE.unpack_from, _NODE.size
+        end, complete, node, head = start + self._tree.page_size, True, _NODE.unpack_from, _NODE.size
         try:
             for pointer in self._pointers(run, start, number, _LEAF):
                 low, high, flags, key_size = node(run, start + pointer)
@@ -251,7 +251,7 @@ class LMDB:
                 if flags:
                     if flags & (_NAMED | _DUPLICATES):
                         raise DataError(f"{self.path}: holds named databases, and a net reads only an unnamed one.")
-                    whole = False
+                    complete = False
                     records.append((run[key:at], _Elsewhere(struct.unpack_from("<Q", run, at)[0], behind - at)))
                     behind = at + 8
                 else:
@@ -260,7 +260,7 @@ class LMDB:
                     raise self._damaged("a record goes beyond its page")
         except struct.error as e:
             raise self._damaged("a record begins beyond its page") from e
-        return records, whole
+        return records, complete
 
     def _pointers(self, data: bytes, start: int, number: int, kind: int) -> tuple[int, ...]:
         """The offsets of the nodes in the page at `start` of some data, relative to the page."""

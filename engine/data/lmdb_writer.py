@@ -45,7 +45,7 @@ class LMDBWriter:
             self._env = lmdb.open(str(self._partial.folder), map_size=self._map_size(), sync=safe, metasync=False)
         except (OSError, lmdb.Error) as e:
             damaged = isinstance(e, lmdb.InvalidError | lmdb.CorruptedError | lmdb.VersionMismatchError)
-            self._partial.abandon(done=0 if damaged else 1)
+            self._partial.abandon(records=0 if damaged else 1)
             raise self._unwritten(e) from e
         self.entries = self._env.stat()["entries"]
         if self.entries:
@@ -97,7 +97,7 @@ class LMDBWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        written, done = None, False
+        written, published = None, False
         try:
             if kind is None:
                 self._hand_over()
@@ -106,11 +106,11 @@ class LMDBWriter:
             written = self._close()
             if kind is None:
                 self._partial.publish()
-                done = True
+                published = True
         except (OSError, lmdb.Error) as e:
             raise self._unwritten(e) from e
         finally:
-            if not done:
+            if not published:
                 self._partial.abandon(self._close() if written is None else written)
 
     def _close(self) -> int:

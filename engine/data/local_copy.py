@@ -29,11 +29,11 @@ class LocalCopies:
         if not folder.is_dir():
             raise DataError(f"-local_copy {folder}: no such folder. Name one on this node's own disk.")
         self._folder = folder
-        self._held = ExitStack()
+        self._locks = ExitStack()
         self._paths: dict[Path, Path] = {}
-        for left in folder.glob("hpcbrew-*.lock"):  # left by a killed process, if nobody holds the lock
-            with suppress(OSError), _lock(left, fcntl.LOCK_EX | fcntl.LOCK_NB) as lock:
-                _release(lock, left.with_suffix(""))
+        for leftover in folder.glob("hpcbrew-*.lock"):  # left by a killed process, if nobody holds the lock
+            with suppress(OSError), _lock(leftover, fcntl.LOCK_EX | fcntl.LOCK_NB) as lock:
+                _release(lock, leftover.with_suffix(""))
 
     def of(self, database: Path) -> Path:
         """Where to read a database: its copy; or the original, with a warning, if there is no room for a copy."""
@@ -43,7 +43,7 @@ class LocalCopies:
 
     def close(self) -> None:
         """Releases the copies, and removes those that nobody else reads."""
-        self._held.close()
+        self._locks.close()
         self._paths.clear()
 
     def _copied(self, database: Path) -> Path:
@@ -51,12 +51,12 @@ class LocalCopies:
             files = _files(database)
             place = self._folder / f"hpcbrew-{_digest(database, files)}"
             while True:
-                with ExitStack() as held:
+                with ExitStack() as locks:
                     # The lock of a copy is shared by those who read it, and exclusive for making or removing it.
-                    lock = held.enter_context(_lock(place.with_suffix(".lock"), fcntl.LOCK_SH))
-                    held.callback(_release, lock, place)
+                    lock = locks.enter_context(_lock(place.with_suffix(".lock"), fcntl.LOCK_SH))
+                    locks.callback(_release, lock, place)
                     if place.is_dir():
-                        self._held.push(held.pop_all())
+                        self._locks.push(locks.pop_all())
                         return place / database.name
                     with suppress(BlockingIOError):
                         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -64,7 +64,7 @@ class LocalCopies:
                             return database
                         fcntl.flock(lock, fcntl.LOCK_SH)  # not atomic: another may have removed it
                         if place.is_dir():
-                            self._held.push(held.pop_all())
+                            self._locks.push(locks.pop_all())
                             return place / database.name
                 time.sleep(_WAIT)
         except OSError as e:
@@ -112,8 +112,8 @@ def _stamps(files: dict[str, os.stat_result]) -> list[tuple[str, int, int]]:
 
 def _digest(database: Path, files: dict[str, os.stat_result]) -> str:
     """Identifies a database and its present contents. It includes the user, since others cannot read the copy."""
-    told = (os.getuid(), str(database.resolve()), _stamps(files))
-    return hashlib.sha256(repr(told).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    identity = (os.getuid(), str(database.resolve()), _stamps(files))
+    return hashlib.sha256(repr(identity).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 @contextmanager

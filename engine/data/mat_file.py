@@ -175,8 +175,8 @@ class MatFile:
                 _TYPES_OF_4.get(mopt // 10 % 10),
                 {0: "", 1: "of class char", 2: "of class sparse"}.get(mopt % 10),
             )
-            known = mopt in range(5000) and mopt // 1000 == (order == ">") and not mopt // 100 % 10
-            if not known or type_ is None or form is None or min(rows, columns, length - 1) < 0:
+            valid = mopt in range(5000) and mopt // 1000 == (order == ">") and not mopt // 100 % 10
+            if not valid or type_ is None or form is None or min(rows, columns, length - 1) < 0:
                 raise ValueError("it does not begin like any version")
             at += _HEADER_OF_4 + length
             size = rows * columns * np.dtype(type_).itemsize

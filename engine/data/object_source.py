@@ -52,7 +52,7 @@ def read_objects(path: Path) -> list[Listed]:
 
     Raises DataError, naming the line.
     """
-    words, found = Words(path), []
+    words, pictures = Words(path), []
     for name, size in words.pictures():
         objects = [
             [
@@ -66,12 +66,12 @@ def read_objects(path: Path) -> list[Listed]:
             for _ in range(words.count("the number of regions of no interest"))
         ]
         rows = np.array(objects, np.float32).reshape(-1, 6)
-        found.append(
+        pictures.append(
             Listed(name, size, rows[:, 2:], rows[:, 0], rows[:, 1] != 0, np.array(regions, np.float32).reshape(-1, 4))
         )
-    if not found:
+    if not pictures:
         raise DataError(f"{path}: lists no pictures.")
-    return found
+    return pictures
 
 
 class ObjectSource(ListSource):
@@ -148,10 +148,10 @@ class ObjectSource(ListSource):
                 boxes = self._placed(self.listed[self._chosen[i]], rng, values[0][i])
             except DataError as e:
                 raise BadRecord(f"{self.record(i)}: {e}") from e
-            for value, made in zip(
+            for value, label_map in zip(
                 values[1:], field_labels.labels(boxes, self.maps, self.param.fg_threshold), strict=True
             ):
-                value[i] = made
+                value[i] = label_map
             objects[i] = np.column_stack(
                 [np.full(len(boxes.classes), i, np.float32), boxes.corners, boxes.classes, boxes.ignored]
             )
@@ -219,8 +219,8 @@ class ObjectSource(ListSource):
         areas = (p.min_scale * 2**steps) ** 2
         area = width * height
         ratios = np.minimum(area, areas) / np.maximum(area, areas)
-        here = steps[int(np.argmax(ratios))] if np.max(ratios) > 0 else 0.0
-        across = down = float(2 ** (steps[rng.integers(len(steps))] - here))
+        nearest = steps[int(np.argmax(ratios))] if np.max(ratios) > 0 else 0.0
+        across = down = float(2 ** (steps[rng.integers(len(steps))] - nearest))
         if p.HasField("min_whaspect") and p.HasField("max_whaspect") and rng.integers(2) and width > 0 and height > 0:
             shapes = round_half_away((p.max_whaspect - p.min_whaspect) / ASPECT_STEP)
             change = (rng.integers(shapes) * ASPECT_STEP + p.min_whaspect) / (width / height)
@@ -273,6 +273,6 @@ def _mirrored(boxes: Boxes, width: int) -> Boxes:
 
 def _table(rows: np.ndarray) -> np.ndarray:
     """The rows as a top (n, 7, 1, 1), padded with rows of picture −1."""
-    made = np.zeros((padded(len(rows)), 7, 1, 1), np.float32)
-    made[:, 0], made[: len(rows), :, 0, 0] = -1, rows
-    return made
+    table = np.zeros((padded(len(rows)), 7, 1, 1), np.float32)
+    table[:, 0], table[: len(rows), :, 0, 0] = -1, rows
+    return table

@@ -56,14 +56,14 @@ class PartialFolder:
         shutil.rmtree(self.folder, ignore_errors=True)
         self._release()
 
-    def abandon(self, done: int) -> None:
-        """Ends the work on it. With settings, and something `done`, it is kept for another process to continue."""
-        if self._settings is None or self._lock is None or not done:
+    def abandon(self, records: int) -> None:
+        """Ends the work on it. With settings, and some `records`, it is kept for another process to continue."""
+        if self._settings is None or self._lock is None or not records:
             self.remove()
             return
         log.warning(
             "partial_folder",
-            f"{self.path}: {done:,} records are kept in {self.folder}; the same command continues from there.",
+            f"{self.path}: {records:,} records are kept in {self.folder}; the same command continues from there.",
         )
         self._release()
 

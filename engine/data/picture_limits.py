@@ -28,10 +28,10 @@ def set_for_opencv() -> None:
 
 def most_pixels() -> int:
     """How many pixels a picture may have. Raises DataError if a limit in the environment is malformed."""
-    for name, given in _wrong.items():
+    for name, setting in _wrong.items():
         raise DataError(
-            f"is not decoded: the environment variable {name} is {given!r}; give it a whole number, such as {1 << 30}"
+            f"is not decoded: the environment variable {name} is {setting!r}; give it a whole number, such as {1 << 30}"
         )
-    given = os.environ[PIXELS]
-    number = given.rstrip("MBKmbk")
-    return int(number) * _FACTORS[given[len(number) :][:1].lower()]
+    setting = os.environ[PIXELS]
+    number = setting.rstrip("MBKmbk")
+    return int(number) * _FACTORS[setting[len(number) :][:1].lower()]

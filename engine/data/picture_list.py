@@ -102,15 +102,15 @@ class PictureList(Sequence[tuple[str, int]]):
             if not line.strip():
                 continue
             values = [finite(word) for word in line.split()[1:][-self.num_labels :]]
-            found = [value for value in values if value is not None]
-            if len(found) < self.num_labels:
+            finite_values = [value for value in values if value is not None]
+            if len(finite_values) < self.num_labels:
                 raise DataError(
                     f'{self.path}:{number}: "{os.fsdecode(line.strip())}" is not a file name and {self.num_labels} '
                     "(num_labels) finite numbers."
                 )
             self._starts.append(start)
             self._numbers.append(number)
-            self._values.extend(found)
+            self._values.extend(finite_values)
 
     def _wrong(self, number: int, line: bytes) -> DataError:
         return DataError(

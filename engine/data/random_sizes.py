@@ -191,10 +191,10 @@ def _of_shorter_side(picture: np.ndarray, size: int, p: pb.ResizeParameter, rng:
 def _resized(
     picture: np.ndarray, height: int, width: int, p: pb.ResizeParameter, rng: np.random.Generator
 ) -> np.ndarray:
-    asked = pb.ResizeParameter()
-    asked.CopyFrom(p)
-    asked.height, asked.width = height, width
-    return distortion.resize(np.ascontiguousarray(picture.transpose(1, 2, 0)), asked, rng).transpose(2, 0, 1)
+    resize = pb.ResizeParameter()
+    resize.CopyFrom(p)
+    resize.height, resize.width = height, width
+    return distortion.resize(np.ascontiguousarray(picture.transpose(1, 2, 0)), resize, rng).transpose(2, 0, 1)
 
 
 def _thousandth(low: float, high: float, rng: np.random.Generator) -> float:

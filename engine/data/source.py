@@ -136,20 +136,20 @@ def _room(count: int, shape: tuple[int, ...], transform: Transform, first: np.nd
 def _each_transformed(
     pictures: Sequence[Picture], names: Callable[[int], str], transform: Transform, u: np.ndarray, threads: int | None
 ) -> np.ndarray:
-    made: Future[np.ndarray] = Future()  # set with the first picture, which determines the shape; the others wait
+    future: Future[np.ndarray] = Future()  # set with the first picture, which determines the shape; the others wait
 
     def work(index: int) -> None:
         try:
             picture = pictures[index]()
             shape = transform.shape(picture.shape)
             if not index:
-                made.set_result(_room(len(pictures), shape, transform, picture))
+                future.set_result(_room(len(pictures), shape, transform, picture))
         except BaseException as e:
             error = BadRecord(f"{names(index)}: {e}") if isinstance(e, DataError) else e
             if not index:
-                made.set_exception(error)
+                future.set_exception(error)
             raise error from e
-        batch = made.result()
+        batch = future.result()
         if shape != batch.shape[1:]:
             raise BadRecord(
                 f"{names(index)}: is {by(shape)} (channels × height × width) and the first of its batch is "
@@ -160,7 +160,7 @@ def _each_transformed(
         transform([picture], u[index : index + 1], batch[index : index + 1])  # now, while it is in the cache
 
     workers.share(work, len(pictures), threads)
-    return made.result()
+    return future.result()
 
 
 def _all_transformed(

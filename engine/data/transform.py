@@ -60,8 +60,8 @@ class Transform:
         channels, height, width = picture
         if self.augmentation is not None:
             self.augmentation.check(channels)
-        if self.sizes is not None and (said := self.sizes.misfit(height, width)):
-            raise Misfit(said)
+        if self.sizes is not None and (complaint := self.sizes.misfit(height, width)):
+            raise Misfit(complaint)
         stretches = self.sizes is not None or (self.augmentation is not None and self.augmentation.resizes)
         if self.crop and min(height, width) < self.crop and not stretches:
             raise Misfit(
@@ -79,8 +79,8 @@ class Transform:
 
     def stored(self, picture: np.ndarray) -> type[np.generic]:
         """The type of a batch of pictures like this one: float32, or uint8 if the device does the rest."""
-        left = self.on_device and picture.dtype == np.uint8 and not self.augmentation and not self.sizes
-        return np.uint8 if left else np.float32
+        deferred = self.on_device and picture.dtype == np.uint8 and not self.augmentation and not self.sizes
+        return np.uint8 if deferred else np.float32
 
     def __call__(self, pictures: Sequence[np.ndarray] | np.ndarray, draws: np.ndarray, out: np.ndarray) -> None:
         """Transforms pictures (channels, height, width) of any sizes into `out`, float32 (n, channels, height, width).
@@ -172,8 +172,8 @@ def read_mean(path: Path) -> np.ndarray:
     try:
         blob = binary.read(path, pb.BlobProto)
     except PrototxtError as e:
-        made = "" if regular_file.exists(path) else f" Make it: compute_image_mean DATABASE {path}"
-        raise PrototxtError(f"mean_file {e}{made}") from e
+        hint = "" if regular_file.exists(path) else f" Make it: compute_image_mean DATABASE {path}"
+        raise PrototxtError(f"mean_file {e}{hint}") from e
     try:
         mean = binary.to_array(blob)
     except EngineError as e:

@@ -161,28 +161,28 @@ class VideoSource(ListSource):
         super().__init__(source, len(self.videos), p.batch_size, seed, shuffle=p.shuffle, rand_skip=p.rand_skip)
 
     def shapes(self) -> list[tuple[int, ...]]:
-        made = self._make(self._lines(0)[0], [0.0] * (4 + self.p.num_segments))
-        return [(self.p.batch_size, *made.shape), (self.p.batch_size, 1, 1, 1)][: len(self.tops)]
+        item = self._make(self._lines(0)[0], [0.0] * (4 + self.p.num_segments))
+        return [(self.p.batch_size, *item.shape), (self.p.batch_size, 1, 1, 1)][: len(self.tops)]
 
     def next(self) -> Batch:
         self._choose()
         size = self.p.batch_size
         random = np.random.default_rng((self._seed, self._batches)).random((size, 4 + self.p.num_segments)).tolist()
-        made: list[np.ndarray] = [np.empty(0)] * size
+        items: list[np.ndarray] = [np.empty(0)] * size
 
         def work(i: int) -> None:
-            made[i] = self._make(self._chosen[i], random[i])
+            items[i] = self._make(self._chosen[i], random[i])
 
         workers.share(work, size)
-        for i, values in enumerate(made):
-            if values.shape != made[0].shape:
+        for i, values in enumerate(items):
+            if values.shape != items[0].shape:
                 raise BadRecord(
                     f"{self.record(i)}: is {by(values.shape)} (channels × height × width) and the first of its batch "
-                    f"is {by(made[0].shape)}. Give new_height and new_width, crop_size, or batch_size: 1."
+                    f"is {by(items[0].shape)}. Give new_height and new_width, crop_size, or batch_size: 1."
                 )
         self._batches += 1
         labels = np.array([self.videos[line].label for line in self._chosen], np.float32).reshape(-1, 1, 1, 1)
-        return dict(zip(self.tops, (np.stack(made), labels), strict=False))
+        return dict(zip(self.tops, (np.stack(items), labels), strict=False))
 
     def _name(self, line: int) -> str:
         return f"{self.source}: {self.p.root_folder}{self.videos[line].folder}"

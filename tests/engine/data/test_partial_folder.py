@@ -26,14 +26,14 @@ def test_it_has_its_name_when_it_is_whole(tmp_path):
 def test_what_was_begun_with_equal_settings_is_found(tmp_path):
     first = begun(tmp_path / "db")
     assert not first.found
-    first.abandon(done=1)
+    first.abandon(records=1)
     second = PartialFolder(tmp_path / "db", SETTINGS)
     assert second.found
     assert (second.folder / "data").read_text() == "half"
 
 
 def test_what_was_begun_with_others_is_begun_anew(tmp_path):
-    begun(tmp_path / "db").abandon(done=1)
+    begun(tmp_path / "db").abandon(records=1)
     partial = PartialFolder(tmp_path / "db", {"gray": False})
     assert not partial.found
     assert not (partial.folder / "data").exists()
