@@ -124,6 +124,6 @@ def _missing(error: click.MissingParameter, args: Sequence[str]) -> str:
 
 
 def _fail(message: str, status: int = ExitCode.WRONG) -> int:
-    said = terminal_text.wrapped(f"{ERROR_PREFIX}{printable.message(message)}", sys.stderr)
-    sys.stderr.write(f"{said}\n")
+    text = terminal_text.wrapped(f"{ERROR_PREFIX}{printable.message(message)}", sys.stderr)
+    sys.stderr.write(f"{text}\n")
     return status

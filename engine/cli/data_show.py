@@ -68,12 +68,12 @@ def _data_layer(path: str, state: "pb.NetState", name: str) -> "SourceLayer":
 
     spec = read_net(path, state)
     nodes = build_graph(spec.param, spec.state, spec.path).nodes
-    made = [create(node) for node in nodes if not node.bottoms]
-    found = {each.name: each for each in made if isinstance(each, SourceLayer) and each.reads_data}
-    if name not in found and (name or len(found) != 1):
-        names = ", ".join(found) or "none"
-        asked = f'there is no data layer "{name}"' if name else "name one data layer with -layer"
-        raise DataError(f"{path}: {asked}; the net's data layers in this phase are: {names}.")
-    shown = found[name] if name else next(iter(found.values()))
+    sources = [create(node) for node in nodes if not node.bottoms]
+    by_name = {each.name: each for each in sources if isinstance(each, SourceLayer) and each.reads_data}
+    if name not in by_name and (name or len(by_name) != 1):
+        names = ", ".join(by_name) or "none"
+        complaint = f'there is no data layer "{name}"' if name else "name one data layer with -layer"
+        raise DataError(f"{path}: {complaint}; the net's data layers in this phase are: {names}.")
+    shown = by_name[name] if name else next(iter(by_name.values()))
     shown.build([], [None] * len(shown.config.top))
     return shown

@@ -17,6 +17,6 @@ def env() -> None:
     Works in bash, zsh and sh. The Python in which hpcbrew is installed finds this caffe without it, unless another
     caffe is installed there too; PYTHONPATH takes precedence over both.
     """
-    here = str(Path(engine.__file__).parent / "python")
-    others = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry not in ("", here)]
-    click.echo(f"export PYTHONPATH={shlex.quote(os.pathsep.join([here, *others]))}")
+    folder = str(Path(engine.__file__).parent / "python")
+    others = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry not in ("", folder)]
+    click.echo(f"export PYTHONPATH={shlex.quote(os.pathsep.join([folder, *others]))}")

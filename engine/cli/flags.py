@@ -38,13 +38,13 @@ level = click.option(
 )
 
 
-def names(given: str) -> list[str]:
+def names(value: str) -> list[str]:
     """The comma-separated stages in a flag."""
-    return [raw_bytes.kept(name) for name in given.split(",") if name]
+    return [raw_bytes.kept(name) for name in value.split(",") if name]
 
 
-def _skipping(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
-    ctx.with_resource(bad_records.skipping(asked))
+def _skipping(ctx: click.Context, _: click.Parameter, enabled: bool) -> None:
+    ctx.with_resource(bad_records.skipping(enabled))
 
 
 skip_bad_records = click.option(

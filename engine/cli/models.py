@@ -35,9 +35,9 @@ def info(folder: Path) -> None:
     from engine.tools import model_folder  # noqa: PLC0415
 
     ours = model_folder.shipped_as(folder)
-    said = [("", f"ships with hpcbrew, without parameters: {model_folder.copied(str(folder))}")] if ours else []
-    found = ours or model_folder.find(folder)
-    for key, value in (*said, *_lines(found, fetch=not ours)):
+    notes = [("", f"ships with hpcbrew, without parameters: {model_folder.copied(str(folder))}")] if ours else []
+    model = ours or model_folder.find(folder)
+    for key, value in (*notes, *_lines(model, fetch=not ours)):
         click.echo(f"{printable(key, one_line=True):18} {printable(value, one_line=True)}")
 
 
@@ -52,11 +52,13 @@ def get(folder: Path, mirror: str) -> None:
     """
     from engine.tools import model_folder  # noqa: PLC0415
 
-    found = model_folder.find(folder)
-    sha1, fetched = model_folder.get(found, mirror)
-    asked = found.about.get("sha1")
-    told = f"SHA-1 {sha1}, as the README says" if asked else f"SHA-1 {sha1}; the README has none to compare it with"
-    click.echo(f"{found.file}: {'fetched' if fetched else 'already there'}, {told}.")
+    model = model_folder.find(folder)
+    sha1, fetched = model_folder.get(model, mirror)
+    expected = model.about.get("sha1")
+    verdict = (
+        f"SHA-1 {sha1}, as the README says" if expected else f"SHA-1 {sha1}; the README has none to compare it with"
+    )
+    click.echo(f"{model.file}: {'fetched' if fetched else 'already there'}, {verdict}.")
 
 
 @models.command(cls=flags.Command)
@@ -66,23 +68,23 @@ def check(folder: Path) -> int:
     is 2 if anything is wrong."""
     from engine.tools import model_folder  # noqa: PLC0415
 
-    found = model_folder.find(folder)
-    faults = list(model_folder.faults(found))
+    model = model_folder.find(folder)
+    faults = list(model_folder.faults(model))
     for fault in faults:
         click.echo(printable(fault))
     if faults:
         return 2
-    there = "" if regular_file.exists(found.file) else f"; {found.file.name} is not there (caffe models get)"
-    click.echo(f"{found.path}: all well{there}.")
+    missing = "" if regular_file.exists(model.file) else f"; {model.file.name} is not there (caffe models get)"
+    click.echo(f"{model.path}: all well{missing}.")
     return 0
 
 
-def _lines(found: "ModelFolder", *, fetch: bool) -> Iterator[tuple[str, str]]:
-    for key, value in found.about.values.items():
+def _lines(model: "ModelFolder", *, fetch: bool) -> Iterator[tuple[str, str]]:
+    for key, value in model.about.values.items():
         yield key, value
-        if fetch and key == "caffemodel" and value and not regular_file.exists(found.file):
-            yield "", f"not there: caffe models get {found.path} fetches it"
-    for path in found.definitions():
+        if fetch and key == "caffemodel" and value and not regular_file.exists(model.file):
+            yield "", f"not there: caffe models get {model.path} fetches it"
+    for path in model.definitions():
         yield path.name, _size(path)
 
 

@@ -35,17 +35,17 @@ def parse_log(log: Path, folder: Path | None, delimiter: str, verbose: bool) -> 
         raise click.UsageError(
             f"-delimiter {delimiter!r}: it must be one character, not a quotation mark or a line break."
         )
-    found = read(log)
-    tables = {"train": found.train} | {f"test{i or ''}": rows for i, rows in found.tests.items()}
+    parsed = read(log)
+    tables = {"train": parsed.train} | {f"test{i or ''}": rows for i, rows in parsed.tests.items()}
     for suffix, rows in tables.items():
-        told = [row for row in rows if row.outputs] or [
+        table_rows = [row for row in rows if row.outputs] or [
             Row(row.iteration, row.seconds, row.rate, row.loss, {"loss": row.loss}) for row in rows
         ]
-        if not told:
+        if not table_rows:
             continue
         path = (log.parent if folder is None else folder) / f"{log.name}.{suffix}"
         with atomic_file.writing(path, EngineError):
-            atomic_file.replace(path, _table(told, delimiter).encode())
+            atomic_file.replace(path, _table(table_rows, delimiter).encode())
         if verbose:
             click.echo(f"Wrote {path}")
 

@@ -23,12 +23,12 @@ Examples:
 """
 
 
-def numbers(_: click.Context, __: click.Parameter, given: str) -> tuple[float, ...]:
+def numbers(_: click.Context, __: click.Parameter, value: str) -> tuple[float, ...]:
     """Comma-separated numbers."""
     try:
-        return tuple(float(part) for part in given.split(",")) if given else ()
+        return tuple(float(part) for part in value.split(",")) if value else ()
     except ValueError:
-        raise click.BadParameter(f'"{given}" is not a comma-separated list of numbers') from None
+        raise click.BadParameter(f'"{value}" is not a comma-separated list of numbers') from None
 
 
 @click.command(cls=flags.Command, epilog=EPILOG)
@@ -78,25 +78,25 @@ def show(
         click.echo(line.rstrip())
 
 
-def _draw(out: Path | None, sheet: "ContactSheet", told: str) -> None:
+def _draw(out: Path | None, sheet: "ContactSheet", caption: str) -> None:
     from engine.data import contact_sheet  # noqa: PLC0415
 
     assert out is not None
     contact_sheet.write(out, sheet)
-    click.echo(f"{out}: {told}; {sheet.low:g} is black, {sheet.high:g} white.")
+    click.echo(f"{out}: {caption}; {sheet.low:g} is black, {sheet.high:g} white.")
 
 
 def _weights(contents: "Contents", layer: str, path: Path):  # type: ignore[no-untyped-def]
     from engine import suggest  # noqa: PLC0415
     from engine.errors import DataError  # noqa: PLC0415
 
-    found = next((entry.values for entry in contents.entries if (entry.layer, entry.index) == (layer, 0)), None)
-    if found is None:
+    weights = next((entry.values for entry in contents.entries if (entry.layer, entry.index) == (layer, 0)), None)
+    if weights is None:
         names = list(dict.fromkeys(entry.layer for entry in contents.entries if entry.values.ndim == 4))
         near = suggest.did_you_mean(layer, names)
         have = f"Layers with filters: {', '.join(names) or 'none'}."
         raise DataError(f'{path}: there is no layer "{layer}" with filters.{near} {have}')
-    return found
+    return weights
 
 
 def _table(contents: "Contents") -> Sequence[str]:
@@ -104,10 +104,10 @@ def _table(contents: "Contents") -> Sequence[str]:
 
     rows = [("layer", "type", "array", "shape", "count", "norm", "least", "largest", "zeros", "")]
     for entry in contents.entries:
-        found = model_arrays.statistics(entry.values)
+        stats = model_arrays.statistics(entry.values)
         shape = "×".join(map(str, entry.values.shape)) or "1"
-        others = f"{found.others:,} of them not finite" if found.others else ""
-        figures = (f"{found.norm:.4g}", f"{found.least:.4g}", f"{found.largest:.4g}", f"{100 * found.zeros:.1f} %")
+        others = f"{stats.others:,} of them not finite" if stats.others else ""
+        figures = (f"{stats.norm:.4g}", f"{stats.least:.4g}", f"{stats.largest:.4g}", f"{100 * stats.zeros:.1f} %")
         name, kind = (printable(text, one_line=True) for text in (entry.layer, entry.type))
         rows.append((name, kind, str(entry.index), shape, f"{entry.values.size:,}", *figures, others))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]

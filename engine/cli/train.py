@@ -210,8 +210,8 @@ def _deadline(seconds: float | None) -> float | None:
     """The time.time() by which to exit: `seconds` from now, or HPCBREW_DEADLINE, which the job script sets."""
     if seconds is not None:
         return time.time() + seconds
-    given = os.environ.get(Variable.DEADLINE)
+    value = os.environ.get(Variable.DEADLINE)
     try:
-        return float(given) if given else None
+        return float(value) if value else None
     except ValueError:
-        raise SolverError(f"{Variable.DEADLINE} is {given!r}; it must be a time in seconds since 1970.") from None
+        raise SolverError(f"{Variable.DEADLINE} is {value!r}; it must be a time in seconds since 1970.") from None

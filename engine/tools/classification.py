@@ -91,12 +91,12 @@ def _read(image: str) -> np.ndarray:
         raise DataError(f"{image}: {e}.") from e
 
 
-def _prepared(picture: np.ndarray, shape: Sequence[int], means: np.ndarray) -> np.ndarray:
+def _prepared(image: np.ndarray, shape: Sequence[int], means: np.ndarray) -> np.ndarray:
     """The picture converted to `shape`, (channels, height, width), with the means subtracted."""
     channels, height, width = shape
-    code = CONVERSIONS.get((picture.shape[2], channels))
-    picture = np.ascontiguousarray(picture)
-    sample = picture if code is None else cv2.cvtColor(picture, code)
+    code = CONVERSIONS.get((image.shape[2], channels))
+    image = np.ascontiguousarray(image)
+    sample = image if code is None else cv2.cvtColor(image, code)
     if sample.shape[:2] != (height, width):
         sample = cv2.resize(sample, (width, height))
     planes = sample.reshape(height, width, -1).astype(np.float32).transpose(2, 0, 1)
@@ -106,10 +106,10 @@ def _prepared(picture: np.ndarray, shape: Sequence[int], means: np.ndarray) -> n
     return prepared
 
 
-def _scores(net: "Net", picture: np.ndarray) -> np.ndarray:
+def _scores(net: "Net", image: np.ndarray) -> np.ndarray:
     """The net's output for one picture, (classes,)."""
-    net.blobs[net.inputs[0]].reshape(1, *picture.shape)
-    net.blobs[net.inputs[0]].data[...] = picture
+    net.blobs[net.inputs[0]].reshape(1, *image.shape)
+    net.blobs[net.inputs[0]].data[...] = image
     return np.ravel(net.forward()[net.outputs[0]])
 
 

@@ -72,10 +72,10 @@ def pictures(path: Path, ext: str) -> Sequence[np.ndarray]:
 
     if path.is_dir():
         print(f"Loading folder: {path}")
-        found = sorted(path.glob(f"*.{ext}"))
-        if not found:
+        paths = sorted(path.glob(f"*.{ext}"))
+        if not paths:
             raise DataError(f"{path}: contains no *.{ext} file; give another extension with --ext.")
-        return [load_image(each) for each in found]
+        return [load_image(each) for each in paths]
     print(f"Loading file: {path}")
     if path.suffix != ".npy":
         return [load_image(path)]

@@ -76,8 +76,8 @@ def mean_of(database: Database) -> np.ndarray:
     for part, size in ordered.mapped(added, ordered.chunks(records)):
         total = total + part
         before, count = count, count + size
-        for done in range(before // EVERY + 1, count // EVERY + 1):
-            log.info(WHERE, f"Processed {done * EVERY} files.")
+        for step in range(before // EVERY + 1, count // EVERY + 1):
+            log.info(WHERE, f"Processed {step * EVERY} files.")
     if count % EVERY:
         log.info(WHERE, f"Processed {count} files.")
     return total / count

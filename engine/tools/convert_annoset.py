@@ -158,10 +158,10 @@ class AnnotatedConverter(Converter):
         file = Path(f"{self.root}{label}")
         if file.exists():
             (_, rows, columns), labels = before, self.boxes.labels or {}
-            found, shape = annotation_files.read(file, self.boxes.label_type, (rows, columns), labels)
-            for complaint in annotation_files.complaints(found, shape, (rows, columns)):
+            boxes, shape = annotation_files.read(file, self.boxes.label_type, (rows, columns), labels)
+            for complaint in annotation_files.complaints(boxes, shape, (rows, columns)):
                 log.warning(WHERE, f"{file} {complaint}")
-            annotated.annotation_group.extend(annotation_files.groups(found, shape))
+            annotated.annotation_group.extend(annotation_files.groups(boxes, shape))
         return annotated.SerializeToString()
 
 

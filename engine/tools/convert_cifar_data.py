@@ -46,8 +46,8 @@ def convert_cifar_data(source: Path, target: Path, backend: str) -> None:
         raise DataError(f"{source}: no such folder.")
     with atomic_file.writing(target, DataError):
         target.mkdir(exist_ok=True)
-    for part, names, said in (("train", TRAIN, "Training"), ("test", TEST, "Testing")):
-        log.info(WHERE, f"Writing {said} data")
+    for part, names, title in (("train", TRAIN, "Training"), ("test", TEST, "Testing")):
+        log.info(WHERE, f"Writing {title} data")
         write(target / f"cifar10_{part}_{backend}", [source / name for name in names], backend)
 
 

@@ -118,8 +118,8 @@ def _check(root: str, options: Options) -> None:
         raise DataError(f"-encode_type {options.encode_type}: OpenCV cannot write it. Give png, jpg, bmp, …")
 
 
-def fill(converter: "Converter", database: Path, where: str = WHERE, more: dict[str, Any] | None = None) -> None:
-    """Writes `database` with a converter, as `convert` does. where: the tool's name in the log; more: its own settings.
+def fill(converter: "Converter", database: Path, where: str = WHERE, extra: dict[str, Any] | None = None) -> None:
+    """Writes `database` with a converter, as `convert` does. where: the tool's name in the log; extra: its settings.
 
     Raises DataError.
     """
@@ -130,7 +130,7 @@ def fill(converter: "Converter", database: Path, where: str = WHERE, more: dict[
     log.info(where, f"A total of {len(pictures)} images.")
     if options.encode_type and not options.encoded:
         log.info(where, "encode_type specified, assuming encoded=true.")
-    settings = {"root": str(Path(root).absolute()), "list": pictures.digest(), **asdict(options), **(more or {})}
+    settings = {"root": str(Path(root).absolute()), "list": pictures.digest(), **asdict(options), **(extra or {})}
     with WRITERS[options.backend](database, settings) as db:
         count = _fill(db, converter)
         if not count:
@@ -246,19 +246,19 @@ def _fill(db: DatabaseWriter, converter: Converter) -> int:
     first: tuple[int, Made] | None = None
     if begin:
         log.info(WHERE, f"Continuing after line {begin} of {total}; {count} files are already processed.")
-        first = next((place, made) for place, made in map(converter, range(begin)) if isinstance(made, Made))
-    for place, made in progress.shown(ordered.mapped(converter, range(begin, total)), total, begin):
-        if isinstance(made, Unread):
-            log.error("io.cpp:80", f"Could not open or find file {made.why}")
+        first = next((place, item) for place, item in map(converter, range(begin)) if isinstance(item, Made))
+    for place, item in progress.shown(ordered.mapped(converter, range(begin, total)), total, begin):
+        if isinstance(item, Unread):
+            log.error("io.cpp:80", f"Could not open or find file {item.why}")
             continue
-        first = first or (place, made)
-        if converter.options.check_size and made.shape != first[1].shape:
+        first = first or (place, item)
+        if converter.options.check_size and item.shape != first[1].shape:
             raise DataError(
-                f"{converter.where(place)}: Incorrect data field size {math.prod(made.shape)}: it is {by(made.shape)} "
+                f"{converter.where(place)}: Incorrect data field size {math.prod(item.shape)}: it is {by(item.shape)} "
                 f"(channels × height × width); {converter.where(first[0])}, the first, is {by(first[1].shape)}. Give "
                 "-resize_height and -resize_width, or omit -check_size."
             )
-        db.put(b"%08d_%s" % (place, os.fsencode(converter.name(place)[0])), made.record)
+        db.put(b"%08d_%s" % (place, os.fsencode(converter.name(place)[0])), item.record)
         count += 1
         if count % EVERY == 0:
             log.info(WHERE, f"Processed {count} files.")

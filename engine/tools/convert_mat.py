@@ -96,8 +96,8 @@ def _labels(file: Arrays, name: str, number: int) -> np.ndarray:
 
 def _array(file: Arrays, name: str, flag: str) -> np.ndarray:
     if name not in file.members():
-        found = ", ".join(f'"{each}"' for each in file.members()[:10]) or "none"
-        raise file.wrong(f'it has no array "{name}", only {found}. Name one with {flag} NAME.')
+        names = ", ".join(f'"{each}"' for each in file.members()[:10]) or "none"
+        raise file.wrong(f'it has no array "{name}", only {names}. Name one with {flag} NAME.')
     return file.numbers(name)
 
 

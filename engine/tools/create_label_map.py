@@ -31,9 +31,9 @@ FIELDS = "a name, optionally with its number and its display name"
 @click.argument("written", metavar="OUTFILE", type=Path)
 def create_label_map(include_background: bool, delimiter: str, source: Path, written: Path) -> None:
     """Write a label map: the name, number and display name of each class in a list."""
-    made = pb.LabelMap()
+    label_map = pb.LabelMap()
     if include_background:
-        made.item.add(name="none_of_the_above", label=0, display_name="background")
+        label_map.item.add(name="none_of_the_above", label=0, display_name="background")
     lines = [raw_bytes.kept(line.removesuffix("\r")) for line in read_lines(source)]
     while lines and not lines[-1].strip():
         del lines[-1]
@@ -42,15 +42,15 @@ def create_label_map(include_background: bool, delimiter: str, source: Path, wri
         raise DataError(f"{source}: lists no classes; each line holds {FIELDS}.")
     for n, fields in enumerate(rows, 1):
         if len(fields) > 3 or not fields[0]:
-            found = f"{len(fields)} fields" if fields[0] else "no name"
-            raise DataError(f"{source}:{n}: has {found}; each line holds {FIELDS}.")
+            actual = f"{len(fields)} fields" if fields[0] else "no name"
+            raise DataError(f"{source}:{n}: has {actual}; each line holds {FIELDS}.")
         if len(fields) != len(rows[0]):
             raise DataError(f"{source}:{n}: has {len(fields)} fields, but the first line has {len(rows[0])}.")
-        number = len(made.item) if len(fields) == 1 else integer(fields[1])
+        number = len(label_map.item) if len(fields) == 1 else integer(fields[1])
         if number is None:
             raise DataError(f'{source}:{n}: "{fields[1]}" is not a whole number.')
-        made.item.add(name=fields[0], label=number, display_name=fields[2] if len(fields) == 3 else fields[0])
-    text.write(written, made)
+        label_map.item.add(name=fields[0], label=number, display_name=fields[2] if len(fields) == 3 else fields[0])
+    text.write(written, label_map)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -80,9 +80,9 @@ def flags(function: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the FLAGS to a tool's function, which receives them as the keyword argument `of`."""
 
     @wraps(function)
-    def call(**given: Any) -> Any:
-        named = {field.name: given.pop(field.name) for field in fields(Deployed)}
-        return function(of=Deployed(**named), **given)
+    def call(**options: Any) -> Any:
+        named = {field.name: options.pop(field.name) for field in fields(Deployed)}
+        return function(of=Deployed(**named), **options)
 
     for option in reversed(FLAGS):
         call = option(call)

@@ -102,8 +102,8 @@ def read_windows(path: Path) -> dict[str, list[np.ndarray]]:
         try:
             window = np.array([int(float(row[name])) for name in COORDINATES])
         except (ValueError, OverflowError) as e:
-            found = ",".join(row[name] for name in COORDINATES)
-            raise DataError(f'{path}:{line}: "{found}": four numbers are needed, {",".join(COORDINATES)}.') from e
+            words = ",".join(row[name] for name in COORDINATES)
+            raise DataError(f'{path}:{line}: "{words}": four numbers are needed, {",".join(COORDINATES)}.') from e
         windows.setdefault(row["filename"], []).append(window)
     return windows
 

@@ -38,10 +38,10 @@ PIECE = 1 << 18
 
 @dataclass(frozen=True)
 class _Source:
-    """Where a file comes from. `known`: there is a digest to verify it with. `largest`: an upper bound of its bytes."""
+    """Where a file comes from. `has_digest`: there is one to verify it with. `largest`: an upper bound of its bytes."""
 
     place: str | Path
-    known: bool
+    has_digest: bool
     largest: int
 
 
@@ -52,13 +52,13 @@ class _BrokenOffError(Exception):
 class _Redirects(urllib.request.HTTPRedirectHandler):
     """Follows a server's redirects, but to plain HTTP only if there is a digest to verify the bytes."""
 
-    def __init__(self, known: bool) -> None:
-        self._known = known
+    def __init__(self, has_digest: bool) -> None:
+        self._has_digest = has_digest
 
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> urllib.request.Request | None:
-        problem = front_matter.wrong_url(newurl) or ("" if self._known else unsafe(newurl))
+        problem = front_matter.wrong_url(newurl) or ("" if self._has_digest else unsafe(newurl))
         if problem:
             raise DataError(f"{req.full_url}: the server redirects to {newurl}: {problem}")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
@@ -77,42 +77,44 @@ def fetch(
     sha1: str = "",
     check: Callable[[Path], object] | None = None,
     *,
-    known: bool = False,
+    has_digest: bool = False,
     largest: int = LARGEST,
 ) -> str:
     """Fetches `source`, a URL or a file, to `path`, and returns its SHA-1.
 
-    `sha1`: what the file's SHA-1 must be. `check` examines the complete file before it gets its name; `known` says that
-    it compares a digest. With a `sha1` or `known`, an earlier partial download is resumed; without either, the URL must
-    use TLS. `largest`: an upper bound of the file's bytes. Proxies are taken from the environment (https_proxy,
-    http_proxy, no_proxy). Raises DataError, and what `check` raises.
+    `sha1`: what the file's SHA-1 must be. `check` examines the complete file before it gets its name; `has_digest` says
+    that it compares a digest. With a `sha1` or `has_digest`, an earlier partial download is resumed; without either,
+    the URL must use TLS. `largest`: an upper bound of the file's bytes. Proxies are taken from the environment
+    (https_proxy, http_proxy, no_proxy). Raises DataError, and what `check` raises.
     """
-    known = known or bool(sha1)
-    if isinstance(source, str) and (problem := front_matter.wrong_url(source) or ("" if known else unsafe(source))):
+    has_digest = has_digest or bool(sha1)
+    if isinstance(source, str) and (
+        problem := front_matter.wrong_url(source) or ("" if has_digest else unsafe(source))
+    ):
         raise DataError(f"{source}: {problem}")
     part = path.with_name(f".{path.name}.part")
     with atomic_file.writing(part, DataError), part.open("a+b") as file:
         _lock(file, part, path)
-        kept = known and isinstance(source, str)
-        if not kept:
+        resumable = has_digest and isinstance(source, str)
+        if not resumable:
             file.truncate(0)
         log.info("download", f"Fetching {source}")
-        place = _Source(source, known, largest)
+        place = _Source(source, has_digest, largest)
         try:
             begun = file.seek(0, os.SEEK_END)
             _fill(place, file)
-            kept = False
+            resumable = False
             try:
-                found = _checked(place, path, file, sha1, check)
+                sha = _checked(place, path, file, sha1, check)
             except DataError:
                 if not begun:
                     raise
                 file.truncate(0)  # the earlier part may belong to another file
                 _fill(place, file)
-                found = _checked(place, path, file, sha1, check)
+                sha = _checked(place, path, file, sha1, check)
         except BaseException as e:
             size = file.seek(0, os.SEEK_END)
-            if not kept or not size:
+            if not resumable or not size:
                 part.unlink()
             elif isinstance(e, DataError):
                 raise DataError(f"{e} {short_size(size)} of it are kept: try again to resume.") from e
@@ -120,7 +122,7 @@ def fetch(
         os.fsync(file.fileno())
         part.replace(path)
         atomic_file.sync_folder(path.parent)
-    return found
+    return sha
 
 
 def _sha1() -> "hashlib._Hash":
@@ -169,29 +171,29 @@ def _fill(source: _Source, file: BinaryIO) -> None:
     if isinstance(source.place, Path):
         _copy(source.place, file, source.largest)
         return
-    opener = urllib.request.build_opener(_Redirects(source.known))
-    left = ATTEMPTS
-    while left:
+    opener = urllib.request.build_opener(_Redirects(source.has_digest))
+    attempts = ATTEMPTS
+    while attempts:
         before = file.seek(0, os.SEEK_END)
         try:
             _receive(opener, source.place, file, source.largest)
             return
         except _BrokenOffError as e:
-            left = left - 1 if file.seek(0, os.SEEK_END) <= before else ATTEMPTS
-            said = e
-    raise DataError(f"{source.place}: {said}.")
+            attempts = attempts - 1 if file.seek(0, os.SEEK_END) <= before else ATTEMPTS
+            failure = e
+    raise DataError(f"{source.place}: {failure}.")
 
 
 def _copy(source: Path, file: BinaryIO, largest: int) -> None:
     try:
         regular_file.check(source)
-        given = source.open("rb")
+        origin = source.open("rb")
     except OSError as e:
         raise DataError(f"{source}: cannot be read: {e.strerror or e}.") from e
-    with given:
-        size = os.fstat(given.fileno()).st_size
+    with origin:
+        size = os.fstat(origin.fileno()).st_size
         _check_size(size, largest, source)
-        _write(file, _limited(iter(lambda: given.read(PIECE), b""), 0, largest, source), 0, size, source)
+        _write(file, _limited(iter(lambda: origin.read(PIECE), b""), 0, largest, source), 0, size, source)
 
 
 def _receive(opener: urllib.request.OpenerDirector, url: str, file: BinaryIO, largest: int) -> None:
@@ -211,8 +213,8 @@ def _receive(opener: urllib.request.OpenerDirector, url: str, file: BinaryIO, la
                 raise _BrokenOffError(f"the connection broke off after {file.tell():,} of {total:,} bytes")
     except urllib.error.HTTPError as e:
         if e.code == 416 and begun:
-            whole = re.fullmatch(r"bytes \*/([0-9]{1,18})", e.headers.get("Content-Range") or "")
-            if not whole or int(whole[1]) != begun:
+            match = re.fullmatch(r"bytes \*/([0-9]{1,18})", e.headers.get("Content-Range") or "")
+            if not match or int(match[1]) != begun:
                 file.truncate(0)
                 raise _BrokenOffError("the partial download kept earlier does not belong to this file") from e
             return

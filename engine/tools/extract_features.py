@@ -56,20 +56,20 @@ def extract_features(
     names, paths = blobs.split(","), [Path(name) for name in outputs.split(",")]
     if len(names) != len(paths):
         raise DataError(f"{blobs} and {outputs}: the number of blob names and dataset names must be equal.")
-    for given in (names, paths):
-        if len({*given}) < len(given) or not all(map(str, given)):
-            raise DataError(f"{','.join(map(str, given))}: names must be different and not empty.")
+    for values in (names, paths):
+        if len({*values}) < len(values) or not all(map(str, values)):
+            raise DataError(f"{','.join(map(str, values))}: names must be different and not empty.")
     if kind not in feature_files.KINDS:
         raise DataError(f'unknown db_type "{kind}"; it must be one of {", ".join(feature_files.KINDS)}.')
     tested = _tested(model, weights, names, _gpu(mode, device))
     with tested.batches, ExitStack() as files:
         settings = _settings(tested, model, weights, batches) if _can_go_on(tested.net) else None
-        made: dict[str, FeatureFile] = {}
+        by_blob: dict[str, FeatureFile] = {}
         for name, path in zip(names, paths, strict=True):
             log.info(WHERE, f"Opening dataset {path}")
             own = settings and {**settings, "blob": name}
-            made[name] = files.enter_context(feature_files.create(kind, path, name, own))
-        _extract(tested, made, batches)
+            by_blob[name] = files.enter_context(feature_files.create(kind, path, name, own))
+        _extract(tested, by_blob, batches)
     log.info(WHERE, "Successfully extracted the features!")
 
 
@@ -102,8 +102,8 @@ def _tested(model: str, weights: str, names: Sequence[str], gpu: str) -> "TestNe
     net = Report().built(read_net(model, pb.NetState(phase=pb.TEST)))
     for name in names:
         if name not in net.blob_shapes:
-            known = did_you_mean(name, net.blob_shapes)
-            raise NetError(f"{model}: Unknown feature blob name {name} in the network {net.name}.{known}")
+            hint = did_you_mean(name, net.blob_shapes)
+            raise NetError(f"{model}: Unknown feature blob name {name} in the network {net.name}.{hint}")
     params = formats.load_model(weights, net, net.init(seed=0))
     tested = TestNet(net, Batches(net, seed=0), seed=0, blobs=names)
     tested.params = params
@@ -131,13 +131,13 @@ def _settings(tested: "TestNet", model: str, weights: str, batches: int) -> dict
 def _gone_on(tested: "TestNet", files: "dict[str, FeatureFile]") -> int:
     """The number of batches that an interrupted run had written to all `files`. Skips the data of these batches."""
     sizes = {name: (tested.net.blob_shapes[name] or (1,))[0] for name in files}
-    done = min(file.rows // sizes[name] for name, file in files.items())
+    count = min(file.rows // sizes[name] for name, file in files.items())
     for name, file in files.items():
-        file.rows = done * sizes[name]
-    if done:
-        tested.batches.skip(done)
-        log.info(WHERE, f"Continuing after batch {done}")
-    return done
+        file.rows = count * sizes[name]
+    if count:
+        tested.batches.skip(count)
+        log.info(WHERE, f"Continuing after batch {count}")
+    return count
 
 
 def _extract(tested: "TestNet", files: "dict[str, FeatureFile]", batches: int) -> None:
@@ -152,8 +152,8 @@ def _extract(tested: "TestNet", files: "dict[str, FeatureFile]", batches: int) -
             for name, file in files.items():
                 before = file.rows
                 file.write(np.atleast_1d(np.asarray(values[name])))
-                for done in range(before // EVERY + 1, file.rows // EVERY + 1):
-                    _say(done * EVERY, name)
+                for step in range(before // EVERY + 1, file.rows // EVERY + 1):
+                    _say(step * EVERY, name)
     for name, file in files.items():
         if file.rows % EVERY:
             _say(file.rows, name)

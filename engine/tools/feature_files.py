@@ -59,11 +59,11 @@ class FeatureDatabase:
 
     def __init__(self, backend: str, path: Path, settings: dict[str, Any] | None = None) -> None:
         self._db = WRITERS[backend](path, settings)
-        self.rows = self._found = 0
+        self.rows = self._resumed_rows = 0
 
     def __enter__(self) -> Self:
         self._db.__enter__()
-        self.rows = self._found = self._db.entries
+        self.rows = self._resumed_rows = self._db.entries
         return self
 
     def __exit__(
@@ -74,7 +74,7 @@ class FeatureDatabase:
     def write(self, rows: np.ndarray) -> None:
         shape = (*rows.shape[1:], 1, 1, 1)[:3] if rows.ndim <= 4 else (-1, 1, 1)
         for row in rows:
-            if self.rows >= self._found:  # earlier rows are in the database already
+            if self.rows >= self._resumed_rows:  # earlier rows are in the database already
                 self._db.put(b"%010d" % self.rows, datum.floats(row.reshape(shape)))
             self.rows += 1
 
@@ -98,10 +98,10 @@ class HDF5Features:
         with atomic_file.writing(self._path, DataError):
             if self._blob not in self._file:
                 self._file.create_dataset(self._blob, data=rows, maxshape=(None, *rows.shape[1:]))
-            kept = self._file[self._blob]
-            _check_alike(self._path, kept.shape, rows)
-            kept.resize(self.rows + len(rows), axis=0)
-            kept[self.rows :] = rows
+            dataset = self._file[self._blob]
+            _check_alike(self._path, dataset.shape, rows)
+            dataset.resize(self.rows + len(rows), axis=0)
+            dataset[self.rows :] = rows
             self.rows += len(rows)
 
     def __exit__(

@@ -66,15 +66,15 @@ def read(path: Path) -> FrontMatter:
     lines = text.removeprefix("\ufeff").split("\n")
     first = next((i for i, line in enumerate(lines) if line.strip()), 0)
     fenced = FENCE.fullmatch(lines[first])
-    found = _fenced(path, lines, first) if fenced else list(_below_heading(lines))
-    if not found:
+    entries = _fenced(path, lines, first) if fenced else list(_below_heading(lines))
+    if not entries:
         raise DataError(
             f"{path}: has no front matter: begin it with a line ---, lines `key: value` ({', '.join(KEYS)}), and "
             "another line ---."
         )
-    made = FrontMatter(path, {key: value for key, value, _ in found}, {key: line for key, _, line in found})
-    _check(made)
-    return made
+    front_matter = FrontMatter(path, {key: value for key, value, _ in entries}, {key: line for key, _, line in entries})
+    _check(front_matter)
+    return front_matter
 
 
 def _fenced(path: Path, lines: list[str], first: int) -> list[tuple[str, str, int]]:
@@ -131,18 +131,18 @@ def _below_heading(lines: list[str]) -> Iterator[tuple[str, str, int]]:
             yield key, value, number
 
 
-def _check(made: FrontMatter) -> None:
-    name, sha1, url = made.get("caffemodel"), made.get("sha1"), made.get("caffemodel_url")
+def _check(front_matter: FrontMatter) -> None:
+    name, sha1, url = front_matter.get("caffemodel"), front_matter.get("sha1"), front_matter.get("caffemodel_url")
     if name and (
         not name.isprintable() or "/" in name or name.startswith(".") or len(name.encode(errors="replace")) > 200
     ):
-        raise made.wrong(
+        raise front_matter.wrong(
             "caffemodel", "it must be the name of a file in this folder, without a / and without a leading dot."
         )
     if sha1 and not re.fullmatch(r"[0-9a-fA-F]{40}", sha1):
-        raise made.wrong("sha1", f"a SHA-1 has 40 hexadecimal digits; this has {len(sha1)} characters.")
+        raise front_matter.wrong("sha1", f"a SHA-1 has 40 hexadecimal digits; this has {len(sha1)} characters.")
     if url and (problem := wrong_url(url)):
-        raise made.wrong("caffemodel_url", problem)
+        raise front_matter.wrong("caffemodel_url", problem)
 
 
 def wrong_url(url: str) -> str:

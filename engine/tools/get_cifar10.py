@@ -67,17 +67,17 @@ def get(folder: Path | None, to: Path, urls: Sequence[str] = URLS) -> None:
     """
     if not to.is_dir():
         raise DataError(f"{to}: no such folder.")
-    wanted = {name: batches for name, batches in DATABASES.items() if not _there(to / name, PICTURES * len(batches))}
-    if not wanted:
+    missing = {name: batches for name, batches in DATABASES.items() if not _there(to / name, PICTURES * len(batches))}
+    if not missing:
         return
     if folder is None:
         folder = mirrors.cache("cifar10")
         files = {ARCHIVE: partial(check, digest=SHA256[ARCHIVE])}
         mirrors.fetch(folder, files, Mirrors("CIFAR-10", urls, LARGEST))
-    with atomic_file.writing(to, DataError), tempfile.TemporaryDirectory(prefix=".cifar10-", dir=to) as made:
-        batches = _batches(folder, Path(made))
-        for name, parts in wanted.items():
-            new = Path(made) / name
+    with atomic_file.writing(to, DataError), tempfile.TemporaryDirectory(prefix=".cifar10-", dir=to) as workspace:
+        batches = _batches(folder, Path(workspace))
+        for name, parts in missing.items():
+            new = Path(workspace) / name
             convert_cifar_data.write(new, [batches / part for part in parts], "lmdb")
             new.rename(to / name)
             log.info("get_cifar10", f"Made {to / name}: {PICTURES * len(parts)} records.")

@@ -52,8 +52,8 @@ def curves(logs: Mapping[str, TrainingLog], value: Value, view: View, *, tests: 
     for group, (name, log) in enumerate(logs.items()):
         for number, rows in log.tests.items() if tests else [(0, log.train)]:
             what = f"test{f' #{number}' if number else ''}" if tests else "train"
-            found = {row.iteration if view.x == "Iters" else row.seconds: value(row) for row in rows}
-            points = sorted((at, y) for at, y in found.items() if math.isfinite(at) and math.isfinite(y))
+            by_x = {row.iteration if view.x == "Iters" else row.seconds: value(row) for row in rows}
+            points = sorted((at, y) for at, y in by_x.items() if math.isfinite(at) and math.isfinite(y))
             broken = log.diverged is not None and not tests
             end = f" (diverged at {log.diverged})" if broken else ""
             label = f"{name}: {what}{end}" if name else f"{what}{end}"
@@ -65,11 +65,11 @@ def _smoothed(points: Sequence[tuple[float, float]], count: int) -> Sequence[tup
     """The moving average over the last `count` values."""
     if count <= 1:
         return points
-    found, total = [], 0.0
+    averages, total = [], 0.0
     for n, (x, y) in enumerate(points):
         total += y - (points[n - count][1] if n >= count else 0.0)
-        found.append((x, total / min(n + 1, count)))
-    return [(x, y) for x, y in found if math.isfinite(y)]  # sums may overflow
+        averages.append((x, total / min(n + 1, count)))
+    return [(x, y) for x, y in averages if math.isfinite(y)]  # sums may overflow
 
 
 def _output(name: str, row: Row) -> float:

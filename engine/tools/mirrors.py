@@ -42,17 +42,17 @@ def fetch(folder: Path, files: Mapping[str, Callable[[Path], object]], mirrors: 
     for name, check in files.items():
         if _whole(folder / name, check):
             continue
-        said = []
+        errors = []
         for url in mirrors.urls:
             try:
                 _download(f"{url}{name}", folder / name, check, mirrors)
                 break
             except DataError as e:
-                said.append(f"  {e}")
+                errors.append(f"  {e}")
         else:
             count = "file" if len(files) == 1 else f"{len(files)} files"
             raise DataError(
-                "\n".join([f"{name} cannot be fetched:", *said])
+                "\n".join([f"{name} cannot be fetched:", *errors])
                 + f"\nWithout internet access (is https_proxy set?), copy the {count} here and use --from DIR."
             )
 
@@ -74,4 +74,4 @@ def _download(url: str, path: Path, check: Callable[[Path], object], mirrors: Mi
         except DataError as e:
             raise DataError(f"{url}: the downloaded file is not {mirrors.name}'s: {e}") from e
 
-    download.fetch(url, path, check=whole, known=True, largest=mirrors.largest)
+    download.fetch(url, path, check=whole, has_digest=True, largest=mirrors.largest)

@@ -92,9 +92,9 @@ def _about(net: pb.NetParameter) -> str:
 
 def _in_group(file: hdf5_file.HDF5File) -> Iterator[Entry]:
     """The arrays below /data, in the order of the layers' names, which may contain slashes."""
-    left, seen = ["data"], 0
-    while left:
-        group = left.pop()
+    groups, seen = ["data"], 0
+    while groups:
+        group = groups.pop()
         names = file.members(group)
         seen += 1 + len(names)
         if seen > MOST or group.count("/") > DEEPEST:
@@ -104,4 +104,4 @@ def _in_group(file: hdf5_file.HDF5File) -> Iterator[Entry]:
             if not _NUMBER.fullmatch(name):
                 raise file.wrong(f'"{group}/{name}" is not an array of a layer: those are called 0, 1 and so on.')
             yield Entry(group.removeprefix("data/"), "", int(name), file.numbers(f"{group}/{name}"))
-        left += sorted((f"{group}/{name}" for name in names if name not in arrays), reverse=True)
+        groups += sorted((f"{group}/{name}" for name in names if name not in arrays), reverse=True)

@@ -31,29 +31,29 @@ class ModelFolder:
 
     def definitions(self) -> list[Path]:
         """The prototxts of nets, without solvers."""
-        there = sorted(self.path.glob("*.prototxt"))
-        return [path for path in there if "solver" not in path.name]
+        prototxts = sorted(self.path.glob("*.prototxt"))
+        return [path for path in prototxts if "solver" not in path.name]
 
 
-def find(given: Path) -> ModelFolder:
-    """The model folder `given`, or that of the README `given`. Raises DataError without a README with front matter."""
-    if not regular_file.exists(given):
-        raise DataError(_absent(given))
-    if not regular_file.is_folder(given):
-        return ModelFolder(given.parent, front_matter.read(given))
+def find(path: Path) -> ModelFolder:
+    """The model folder `path`, or that of the README `path`. Raises DataError without a README with front matter."""
+    if not regular_file.exists(path):
+        raise DataError(_absent(path))
+    if not regular_file.is_folder(path):
+        return ModelFolder(path.parent, front_matter.read(path))
     try:
-        readmes = sorted(path for path in given.iterdir() if path.name.lower() == README)
+        readmes = sorted(file for file in path.iterdir() if file.name.lower() == README)
     except OSError as e:
-        raise DataError(f"{given}: cannot be read: {e.strerror}.") from e
+        raise DataError(f"{path}: cannot be read: {e.strerror}.") from e
     if not readmes:
-        raise DataError(f"{given}: has no README.md with a front matter of lines `key: value` that describe the model.")
-    return ModelFolder(given, front_matter.read(readmes[0]))
+        raise DataError(f"{path}: has no README.md with a front matter of lines `key: value` that describe the model.")
+    return ModelFolder(path, front_matter.read(readmes[0]))
 
 
-def shipped_as(given: Path) -> ModelFolder | None:
-    """The shipped model of that name; None if `given` exists as a file or folder, or no shipped model has the name."""
-    there = None if regular_file.exists(given) else shipped.models().get(str(given))
-    return find(there) if there else None
+def shipped_as(path: Path) -> ModelFolder | None:
+    """The shipped model of that name; None if `path` exists as a file or folder, or no shipped model has the name."""
+    folder = None if regular_file.exists(path) else shipped.models().get(str(path))
+    return find(folder) if folder else None
 
 
 def copied(name: str) -> str:
@@ -61,14 +61,14 @@ def copied(name: str) -> str:
     return f"hpcbrew new {name} copies it into a folder {name}, to be trained or changed"
 
 
-def _absent(given: Path) -> str:
-    there, name = shipped.models(), str(given)
-    if name in there:
+def _absent(path: Path) -> str:
+    models, name = shipped.models(), str(path)
+    if name in models:
         return f"{name}: no such folder here. A model of that name ships with hpcbrew: {copied(name)}."
-    near = suggest.did_you_mean(name, there, ignore_case=True)
+    near = suggest.did_you_mean(name, models, ignore_case=True)
     return (
-        f"{given}: no such file or folder; give a model's folder, which has a README.md, or that README.md.{near} "
-        f"Shipped models: {', '.join(there)}."
+        f"{path}: no such file or folder; give a model's folder, which has a README.md, or that README.md.{near} "
+        f"Shipped models: {', '.join(models)}."
     )
 
 
@@ -155,7 +155,7 @@ def _of_the_file(folder: ModelFolder, deployed: pb.NetParameter | None) -> Itera
     except EngineError as e:
         yield str(e)
         return
-    given = {layer.name for layer in model.layer if layer.blobs}
+    with_arrays = {layer.name for layer in model.layer if layer.blobs}
     for layer in net.layers:
-        if layer.params and layer.name not in given:
+        if layer.params and layer.name not in with_arrays:
             yield f"{path}: has no parameters for layer {layer.name!r} of {folder.path / 'deploy.prototxt'}."

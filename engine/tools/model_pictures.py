@@ -26,8 +26,8 @@ def filters(weights: np.ndarray) -> tuple[ContactSheet, str]:
     coloured = inputs == 3
     shown = weights if coloured else weights.reshape(outputs * inputs, 1, height, width)
     captions = [str(i) if coloured or inputs == 1 else f"{i // inputs}/{i % inputs}" for i in range(len(shown))]
-    told = f"{min(len(shown), MOST):,} of {len(shown):,}" if len(shown) > MOST else f"{len(shown):,}"
-    return contact_sheet(list(shown[:MOST]), captions[:MOST]), f"{told} filters of {height}×{width}"
+    number = f"{min(len(shown), MOST):,} of {len(shown):,}" if len(shown) > MOST else f"{len(shown):,}"
+    return contact_sheet(list(shown[:MOST]), captions[:MOST]), f"{number} filters of {height}×{width}"
 
 
 def features(

@@ -40,4 +40,4 @@ def of_bytes(total: int | None, begun: int = 0) -> Iterator[Callable[[int], None
     columns = BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=total, completed=begun)
-        yield lambda more: bar.advance(task, more)
+        yield lambda count: bar.advance(task, count)

@@ -76,13 +76,13 @@ def survey(
     Calls `broken` with the key of each unusable record and the reason. Shows a progress bar on a terminal. Raises
     DataError if the database itself cannot be read further.
     """
-    found = Survey()
+    totals = Survey()
     looks = (look for some in ordered.mapped(_looks, ordered.chunks(database.records())) for look in some)
     for look in progress.shown(looks, getattr(database, "entries", None)):
-        _count(found, look, samples)
+        _count(totals, look, samples)
         if look.reason:
             broken(look.key, look.reason)
-    return found
+    return totals
 
 
 def _looks(records: Sequence[Record]) -> list[_Look]:
@@ -124,18 +124,18 @@ def _format(data: bytes) -> str:
     return next((name for begin, name in _FORMATS.items() if data.startswith(begin)), "other")
 
 
-def _count(found: Survey, look: _Look, samples: int) -> None:
-    found.records += 1
-    found.size += look.size
+def _count(totals: Survey, look: _Look, samples: int) -> None:
+    totals.records += 1
+    totals.size += look.size
     if look.pixels is None or look.means is None:
-        found.broken += 1
+        totals.broken += 1
         return
-    found.shapes[look.pixels.shape] += 1
-    found.forms[look.form] += 1
-    found.labels.update(look.labels)
+    totals.shapes[look.pixels.shape] += 1
+    totals.forms[look.form] += 1
+    totals.labels.update(look.labels)
     if look.boxes is not None:
-        found.boxes = (found.boxes or 0) + look.boxes
+        totals.boxes = (totals.boxes or 0) + look.boxes
     channels = len(look.means)
-    found.sums[channels] = found.sums.get(channels, 0) + look.means
-    if len(found.samples) < samples:
-        found.samples.append(Sample(look.labels, look.pixels))
+    totals.sums[channels] = totals.sums.get(channels, 0) + look.means
+    if len(totals.samples) < samples:
+        totals.samples.append(Sample(look.labels, look.pixels))

@@ -65,15 +65,15 @@ def read(path: str | Path) -> TrainingLog:
         regular_file.check(path)
         with Path(path).open(encoding="utf-8", errors="replace") as lines:
             year = datetime.fromtimestamp(os.fstat(lines.fileno()).st_mtime).year
-            found = parse(iter(partial(lines.readline, _LONGEST), ""), year)
+            training_log = parse(iter(partial(lines.readline, _LONGEST), ""), year)
     except OSError as e:
         raise LogError(f"{path}: cannot be read: {e.strerror}.") from e
-    if not found.train and not found.tests:
+    if not training_log.train and not training_log.tests:
         raise LogError(
             f'{path}: contains no training iteration: there is no line like "Iteration 100, loss = 0.5". '
             "Is it the log of `caffe train`?"
         )
-    return found
+    return training_log
 
 
 def parse(lines: Iterable[str], year: int) -> TrainingLog:
@@ -81,25 +81,25 @@ def parse(lines: Iterable[str], year: int) -> TrainingLog:
     log = TrainingLog()
     train, test = Row(-1), Row(-1)
     for seconds, message in _timed((line[:_LONGEST] for line in lines), year):
-        if found := _TESTING.search(message):
-            test = Row(int(found[1]), seconds)
-            log.tests.setdefault(int(found[2]), []).append(test)
-        elif found := _LOSS.search(message) or _RATE.search(message):
-            if train.iteration != int(found[1]) or not log.train:
-                train = Row(int(found[1]), seconds)
+        if match := _TESTING.search(message):
+            test = Row(int(match[1]), seconds)
+            log.tests.setdefault(int(match[2]), []).append(test)
+        elif match := _LOSS.search(message) or _RATE.search(message):
+            if train.iteration != int(match[1]) or not log.train:
+                train = Row(int(match[1]), seconds)
                 log.train.append(train)
-            if found.re is _LOSS:
-                train.loss = float(found[2])
+            if match.re is _LOSS:
+                train.loss = float(match[2])
                 if log.diverged is None and not math.isfinite(train.loss):
                     log.diverged = train.iteration
             else:
-                train.rate = float(found[2])
-        elif found := _OUTPUT.search(message):
-            _add(train if found[1] == "Train" else test, found[2], float(found[3]), seconds)
-        elif found := _SCORE.search(message):
-            _add(test, found[1], float(found[2]), seconds)
-        elif found := _TEST_LOSS.search(message):
-            test.loss = float(found[1])
+                train.rate = float(match[2])
+        elif match := _OUTPUT.search(message):
+            _add(train if match[1] == "Train" else test, match[2], float(match[3]), seconds)
+        elif match := _SCORE.search(message):
+            _add(test, match[1], float(match[2]), seconds)
+        elif match := _TEST_LOSS.search(message):
+            test.loss = float(match[1])
     _spread_rates(log)
     return log
 
