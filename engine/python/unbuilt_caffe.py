@@ -41,8 +41,8 @@ def is_unbuilt(package: str) -> bool:
     """
     from importlib.machinery import EXTENSION_SUFFIXES  # noqa: PLC0415  see above
 
-    made = (f"_caffe{suffix}" for suffix in (*EXTENSION_SUFFIXES, ".py"))
-    return isfile(join(package, "pycaffe.py")) and not any(isfile(join(package, name)) for name in made)  # noqa: PTH113, PTH118
+    libraries = (f"_caffe{suffix}" for suffix in (*EXTENSION_SUFFIXES, ".py"))
+    return isfile(join(package, "pycaffe.py")) and not any(isfile(join(package, name)) for name in libraries)  # noqa: PTH113, PTH118
 
 
 if not any(isinstance(finder, BuiltCaffe) for finder in sys.meta_path):

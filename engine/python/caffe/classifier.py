@@ -45,17 +45,17 @@ class PictureNet(Net):
             (raw_scale, self.transformer.set_raw_scale),
             (channel_swap, self.transformer.set_channel_swap),
         )
-        for given, take in setters:
-            if given is not None:
-                take(in_, given)
+        for value, take in setters:
+            if value is not None:
+                take(in_, value)
 
-    def scores(self, pictures: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+    def scores(self, images: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
         """The net's first output for each picture (height, width, channels), which is resized to the input if needed.
 
         Raises NetError if the number of channels differs from the input's.
         """
         in_ = self.inputs[0]
-        batch = np.stack([self.transformer.preprocess(in_, picture) for picture in pictures])
+        batch = np.stack([self.transformer.preprocess(in_, image) for image in images])
         if batch.shape[1] == 1:  # a grey picture is copied into each channel, as in Caffe
             batch = np.repeat(batch, self.blobs[in_].shape[1], axis=1)
         if batch.shape[1:] != self.blobs[in_].shape[1:]:
@@ -100,11 +100,11 @@ class Classifier(PictureNet):
             raise ArrayError(
                 f"image_dims {dims}: it must be (height, width), each at least the net's input, {crop_dims}."
             )
-        pictures = [io.resize_image(picture, dims) for picture in inputs]
-        if not pictures:
+        images = [io.resize_image(image, dims) for image in inputs]
+        if not images:
             raise NetError("predict: no pictures were given.")
         if oversample:
-            crops = self.scores(io.oversample(pictures, crop_dims))
-            return crops.reshape(len(pictures), 10, -1).mean(1)
+            crops = self.scores(io.oversample(images, crop_dims))
+            return crops.reshape(len(images), 10, -1).mean(1)
         (top, left), (height, width) = (np.array(self.image_dims) - self.crop_dims) // 2, crop_dims
-        return self.scores([picture[top : top + height, left : left + width] for picture in pictures])
+        return self.scores([image[top : top + height, left : left + width] for image in images])

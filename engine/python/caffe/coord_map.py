@@ -128,18 +128,18 @@ def crop(top_from: Top, top_to: Top) -> Top:
 
 def _maps_below(top: Top) -> dict[Top, Map]:
     """For `top` and each blob it is computed from by layers with maps, nearest first: the blob's map to `top`."""
-    found: dict[Top, Map] = {top: IDENTITY}
-    left = deque([top])
-    while left:
-        here = left.popleft()
+    maps: dict[Top, Map] = {top: IDENTITY}
+    queue = deque([top])
+    while queue:
+        current = queue.popleft()
         # A Crop's second bottom determines only the size.
-        bottoms = here.fn.inputs[:1] if here.fn.type_name == "Crop" else here.fn.inputs
+        bottoms = current.fn.inputs[:1] if current.fn.type_name == "Crop" else current.fn.inputs
         try:
-            step = coord_map(here.fn) if bottoms else IDENTITY
+            step = coord_map(current.fn) if bottoms else IDENTITY
         except UndefinedMapException:
             continue
         for bottom in bottoms:
-            if bottom not in found:
-                found[bottom] = compose(found[here], step)
-                left.append(bottom)
-    return found
+            if bottom not in maps:
+                maps[bottom] = compose(maps[current], step)
+                queue.append(bottom)
+    return maps

@@ -74,11 +74,11 @@ class Detector(PictureNet):
         """
         windows: list[tuple[Any, Window]] = []
         crops: list[np.ndarray] = []
-        for name, in_picture in images_windows:
-            picture = io.load_image(name)
-            for window in in_picture:
+        for name, image_windows in images_windows:
+            image = io.load_image(name)
+            for window in image_windows:
                 try:
-                    crops.append(self.crop(picture, window))
+                    crops.append(self.crop(image, window))
                 except DataError as e:
                     raise DataError(f"{name}: {e}") from e
                 windows.append((name, window))
@@ -133,6 +133,6 @@ class Detector(PictureNet):
         inside = np.clip(box, 0, [*im.shape[:2], *im.shape[:2]]).astype(int)
         extent = np.clip(np.round((inside[2:] - inside[:2] + 1) * scale).astype(int), 1, size - pad)
         crop = np.array(self.crop_mean, np.float32)
-        picture = io.resize_image(im[inside[0] : inside[2], inside[1] : inside[3]], extent.tolist())
-        crop[pad[0] : pad[0] + extent[0], pad[1] : pad[1] + extent[1]] = picture
+        image = io.resize_image(im[inside[0] : inside[2], inside[1] : inside[3]], extent.tolist())
+        crop[pad[0] : pad[0] + extent[0], pad[1] : pad[1] + extent[1]] = image
         return crop

@@ -42,15 +42,15 @@ def load_image(filename: File | IO[bytes], color: bool = True) -> np.ndarray:
     """
     name = os.fsdecode(filename) if is_name(filename) else getattr(filename, "name", "picture")
     try:
-        picture = datums.decode_any_depth(_read(filename), datums.Colour.AS_STORED)
+        image = datums.decode_any_depth(_read(filename), datums.Colour.AS_STORED)
     except OSError as e:
         kind = PictureError if isinstance(e, FileNotFoundError) else DataError
         raise kind(f"{name}: cannot be read: {e.strerror or getattr(e, 'reason', e)}.") from e
     except DataError as e:
         raise DataError(f"{name}: {e}.") from e
-    values = picture[2::-1].transpose(1, 2, 0).astype(np.float64)  # from OpenCV's B, G, R, and maybe alpha
-    if picture.dtype.kind in "iu":
-        values /= np.iinfo(picture.dtype).max
+    values = image[2::-1].transpose(1, 2, 0).astype(np.float64)  # from OpenCV's B, G, R, and maybe alpha
+    if image.dtype.kind in "iu":
+        values /= np.iinfo(image.dtype).max
     if not color and values.shape[2] == 3:
         values = values @ REC_709[:, None]
     return np.repeat(values, 3 if color and values.shape[2] == 1 else 1, axis=2).astype(np.float32)
@@ -123,9 +123,9 @@ def resize(
         )
     scale = np.iinfo(im.dtype).max if im.dtype.kind in "iu" and not preserve_range else 1
     values = im.astype(np.float64) / scale
-    made = _zoomed(values, shape, order, {"mode": OUTSIDE[mode], "cval": cval, "grid_mode": True})
-    kept = made == cval if mode == "constant" else False
-    return np.where(kept, made, np.clip(made, np.min(values), np.max(values))) if clip else made
+    resized = _zoomed(values, shape, order, {"mode": OUTSIDE[mode], "cval": cval, "grid_mode": True})
+    outside = resized == cval if mode == "constant" else False
+    return np.where(outside, resized, np.clip(resized, np.min(values), np.max(values))) if clip else resized
 
 
 def _zoomed(im: np.ndarray, shape: Shape, order: int, how: dict[str, Any]) -> np.ndarray:

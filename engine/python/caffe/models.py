@@ -24,10 +24,10 @@ def copy(net: Net, params: Sequence[Blob], source: str | Path | Rows, name: str 
     """
     before = [blob.data for blob in params]
     if isinstance(source, str | Path):
-        found = formats.load_model(source, net, before)
+        values = formats.load_model(source, net, before)
     else:
-        found = weights.load_blobs(net, before, {n: [blob.data for blob in row] for n, row in source.items()}, name)
-    for blob, value in zip(before, found, strict=True):
+        values = weights.load_blobs(net, before, {n: [blob.data for blob in row] for n, row in source.items()}, name)
+    for blob, value in zip(before, values, strict=True):
         blob[...] = value
 
 
@@ -51,8 +51,8 @@ def share(net: Net, params: Sequence[Blob], own: Rows, theirs: Rows) -> None:
     for i, name in enumerate(net.layer_names):
         if name not in theirs or (name in own and not net.param_ids[i]):
             continue
-        here, there = ([b.shape for b in rows.get(name, ())] for rows in (own, theirs))
-        if said := model_fit.unshared(name, there, here):
-            raise NetError(f"share_with: {said}")
+        own_shapes, their_shapes = ([b.shape for b in rows.get(name, ())] for rows in (own, theirs))
+        if complaint := model_fit.unshared(name, their_shapes, own_shapes):
+            raise NetError(f"share_with: {complaint}")
         for k, blob in zip(net.param_ids[i], theirs[name], strict=True):
             params[k].share_data(blob)

@@ -65,8 +65,8 @@ class NCCL:
     def bcast(self) -> None:
         """Copies the first process's parameters to all others."""
         blobs = self._solver.net._owned
-        sent = [blob.data for blob in blobs]
-        for blob, value in zip(blobs, self._combined(sent, lambda rows: rows[0]), strict=True):
+        arrays = [blob.data for blob in blobs]
+        for blob, value in zip(blobs, self._combined(arrays, lambda rows: rows[0]), strict=True):
             blob.data[...] = value
 
     def on_start(self) -> None:
@@ -108,14 +108,14 @@ class NCCL:
 
 def _accept_all(folder: Path, name: str, count: int) -> list[socket.socket]:
     """The first process's connections to the others, by rank. Its port is written to a folder closed to other users."""
-    there: dict[int, socket.socket] = {}
+    peers: dict[int, socket.socket] = {}
     end = time.monotonic() + PATIENCE
     folder.mkdir(mode=0o700)
     try:
         with socket.create_server(("127.0.0.1", 0)) as server:
             with atomic_file.writing(folder / "port", DeviceError):
                 atomic_file.replace(folder / "port", str(server.getsockname()[1]).encode())
-            while len(there) < count - 1:
+            while len(peers) < count - 1:
                 server.settimeout(max(0.001, end - time.monotonic()))
                 peer, _ = server.accept()
                 peer.settimeout(WAIT)
@@ -123,13 +123,13 @@ def _accept_all(folder: Path, name: str, count: int) -> list[socket.socket]:
                     if secrets.compare_digest(bytes(_exactly(peer, len(name))), name.encode()):
                         (rank,) = WORD.unpack(_exactly(peer, WORD.size))
                         peer.settimeout(None)
-                        there[rank] = peer
+                        peers[rank] = peer
     except TimeoutError:
-        missing = ", ".join(str(r) for r in range(1, count) if r not in there)
+        missing = ", ".join(str(r) for r in range(1, count) if r not in peers)
         raise DeviceError(f"NCCL: of {count} solvers, {missing} did not connect within {PATIENCE:.0f} s.") from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return [there[rank] for rank in sorted(there)]
+    return [peers[rank] for rank in sorted(peers)]
 
 
 def _connect(folder: Path, name: str, rank: int) -> socket.socket:
@@ -161,8 +161,8 @@ def _exactly(peer: socket.socket, count: int) -> bytearray:
     data = bytearray(count)
     view, at = memoryview(data), 0
     while at < count:
-        got = peer.recv_into(view[at:])
-        if not got:
+        received = peer.recv_into(view[at:])
+        if not received:
             raise ConnectionError("it closed the connection")
-        at += got
+        at += received
     return data

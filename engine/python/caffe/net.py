@@ -89,9 +89,9 @@ class Net(Uncopied):
     @classmethod
     def _around(cls, net: engine.net.net.Net, params: list[Blob], batches: Batches) -> Self:
         """A Net on an existing engine net, its parameters and its data, which it shares with their owner."""
-        made = cls.__new__(cls)
-        made._open(net, params, batches)
-        return made
+        instance = cls.__new__(cls)
+        instance._open(net, params, batches)
+        return instance
 
     def _open(self, net: engine.net.net.Net, params: list[Blob], batches: Batches | None) -> None:
         self._net, self._owned = net, params
@@ -182,11 +182,11 @@ class Net(Uncopied):
         the blobs named in `blobs`. Raises NetError for names that the net does not have and for inputs that do not fit.
         """
         first, last = self._index(start, 0), self._index(end, len(self._net.layers) - 1)
-        wanted = self._known([*(self.outputs if end is None else self.top_names[end]), *(blobs or ())])
+        names = self._known([*(self.outputs if end is None else self.top_names[end]), *(blobs or ())])
         if inputs:
             self._fill(inputs, self.inputs, "input")
         self._passes.forward(first, last)
-        return {name: self.blobs[name].data for name in wanted}
+        return {name: self.blobs[name].data for name in names}
 
     def backward(
         self, diffs: Iterable[str] | None = None, start: str | None = None, end: str | None = None, **gradients: Any
@@ -198,11 +198,11 @@ class Net(Uncopied):
         or with `end` of that layer's bottoms, and of the blobs named in `diffs`.
         """
         first, last = self._index(start, len(self._net.layers) - 1), self._index(end, 0)
-        wanted = self._known([*(self.inputs if end is None else self.bottom_names[end]), *(diffs or ())])
+        names = self._known([*(self.inputs if end is None else self.bottom_names[end]), *(diffs or ())])
         if gradients:
             self._fill(gradients, self.outputs, "output")
         self._backward(first, last)
-        return {name: self.blobs[name].diff for name in wanted}
+        return {name: self.blobs[name].diff for name in names}
 
     def forward_all(self, blobs: Iterable[str] | None = None, **inputs: Any) -> Arrays:
         """`forward` on any number of examples, one batch at a time; scalars (losses) give one value per batch."""
@@ -357,24 +357,24 @@ class Net(Uncopied):
         return self._layer_names.index(name)
 
     def _known(self, names: Iterable[str]) -> list[str]:
-        wanted = list(dict.fromkeys(names))
-        for name in wanted:
+        unique = list(dict.fromkeys(names))
+        for name in unique:
             if name not in self.blobs:
                 raise UnknownBlobError(f'this net has no blob "{name}"; it has {", ".join(self.blobs)}.')
-        return wanted
+        return unique
 
-    def _fill(self, given: Mapping[str, Any], names: Sequence[str], what: str) -> None:
-        if set(given) != set(names):
+    def _fill(self, values: Mapping[str, Any], names: Sequence[str], what: str) -> None:
+        if set(values) != set(names):
             raise NetError(
-                f"{what}s given: {', '.join(given)}; the net's {what}s are {', '.join(names) or 'none'}: give all of "
+                f"{what}s given: {', '.join(values)}; the net's {what}s are {', '.join(names) or 'none'}: give all of "
                 "them, and no others."
             )
-        for name, value in given.items():
+        for name, value in values.items():
             array = self.blobs[name].data if what == "input" else self.blobs[name].diff
             try:
                 fits = np.shape(value)[:1] == array.shape[:1]
-                more = (1,) * (np.ndim(value) - array.ndim)  # extra leading axes of length 1 are ignored
-                np.broadcast_to(value, more + array.shape)  # pycaffe assigns with numpy's broadcasting
+                leading = (1,) * (np.ndim(value) - array.ndim)  # extra leading axes of length 1 are ignored
+                np.broadcast_to(value, leading + array.shape)  # pycaffe assigns with numpy's broadcasting
             except ValueError:
                 fits = False
             if not fits:

@@ -95,17 +95,19 @@ class Function:
 
     def layer(self, bottoms: list[str], tops: list[str], name: str) -> pb.LayerParameter:
         """The layer as a message. Raises what assign_proto raises."""
-        made = pb.LayerParameter(type=self.type_name, bottom=bottoms, top=tops, name=name)
+        message = pb.LayerParameter(type=self.type_name, bottom=bottoms, top=tops, name=name)
         own = _param_names.get(self.type_name)
         for key, value in self.params.items():
-            config = getattr(made, f"{own}_param") if own and not key.endswith("param") else None
+            config = getattr(message, f"{own}_param") if own and not key.endswith("param") else None
             if config is not None and key in config.DESCRIPTOR.fields_by_name:
                 assign_proto(config, key, value)
-            elif key in made.DESCRIPTOR.fields_by_name:
-                assign_proto(made, key, value)
+            elif key in message.DESCRIPTOR.fields_by_name:
+                assign_proto(message, key, value)
             else:
-                raise FieldError(f"L.{self.type_name}: {_no_field(made if config is None else config, key)}{_way(key)}")
-        return made
+                raise FieldError(
+                    f"L.{self.type_name}: {_no_field(message if config is None else config, key)}{_way(key)}"
+                )
+        return message
 
 
 def to_proto(*tops: Top | Function) -> pb.NetParameter:
@@ -202,8 +204,8 @@ class Parameters:
 class _Names:
     """Assigns names to tops and layers while a net is written: the given ones, and generated ones for the others."""
 
-    def __init__(self, given: Mapping[Any, str] | None = None) -> None:
-        self._of: dict[Any, str] = dict(given or {})
+    def __init__(self, names: Mapping[Any, str] | None = None) -> None:
+        self._of: dict[Any, str] = dict(names or {})
         self._count: Counter[str] = Counter()
         self._layers: dict[Function, pb.LayerParameter] = {}
 
@@ -234,7 +236,7 @@ def _needed(fn: Function, done: Mapping[Function, Any]) -> Iterator[Function]:
     seen = {fn}
     stack = [(fn, iter(fn.inputs))]
     while stack:
-        here, bottoms = stack[-1]
+        current, bottoms = stack[-1]
         for bottom in bottoms:
             if bottom.fn not in done and bottom.fn not in seen:
                 seen.add(bottom.fn)
@@ -242,8 +244,8 @@ def _needed(fn: Function, done: Mapping[Function, Any]) -> Iterator[Function]:
                 break
         else:
             stack.pop()
-            if here not in done:
-                yield here
+            if current not in done:
+                yield current
 
 
 def _fill(proto: Message, fields: Mapping[str, Any]) -> None:

@@ -92,12 +92,12 @@ class Passes:
         """The values that the program wrote into sources' tops: those of Input layers, and constant tops of DummyData
         layers if it has changed them, now or before the last of `batches`.
         """
-        given = {name: self.blobs[name].data for name in self.net.input_names}
+        values = {name: self.blobs[name].data for name in self.net.input_names}
         for top, value in self._constants.items():
             blob = self.blobs[top]
             if top in batches.values or (blob.on_host and bool((blob.data != value).any())):
-                given[top] = blob.data
-        return given
+                values[top] = blob.data
+        return values
 
     @property
     def batches(self) -> Batches:
@@ -147,13 +147,13 @@ class Passes:
             bottoms = [self.blobs[v.blob].value() for v in self.net.graph.nodes[start].bottoms]
             self.net = self.net.measured(start, {}, bottoms)
         net = self.net
-        given = {v: self.blobs[v.blob].value() for v in walk.reads(net, start, end)}
+        inputs = {v: self.blobs[v.blob].value() for v in walk.reads(net, start, end)}
         run = self._compiled(walk.forward, net, start, end)
         params = self._params(start, end)
         with surfaced():
-            passed = jax.block_until_ready(run(params, given, self.keys))
+            passed = jax.block_until_ready(run(params, inputs, self.keys))
         self._recalled.update((k, params[k]) for ids in net.recurrent_ids[start : end + 1] for k in ids)
-        self._overwritten.update((v, x) for v, x in given.items() if v != self._last[v.blob])
+        self._overwritten.update((v, x) for v, x in inputs.items() if v != self._last[v.blob])
         if passed.labels:
             net.check_labels([passed.labels.get(n, (0, 0)) for n in range(len(net.unchecked_labels))])
         self.put(passed.values)

@@ -51,7 +51,7 @@ class OpenSolver(engine.solver.solver.Solver):
         params, grads = [blob.value() for blob in view._owned], [blob.gradient() for blob in view._owned]
         new = self.run.apply(Carry(params, carry.history), grads, self.rates(rate, self.iter))
         view.show_update(new.params, new.steps or ())
-        done = StepResult(
+        result = StepResult(
             params=new.params,
             history=new.history,
             steps=new.steps,
@@ -65,16 +65,16 @@ class OpenSolver(engine.solver.solver.Solver):
             debug=None,
             labels=[],
         )
-        return Iterations(done, [Each.of(done)])
+        return Iterations(result, [Each.of(result)])
 
     def _drawn_from(self, number: int) -> Array:
         """The random key of a pass of the next iteration: the compiled iteration's; each process has its own."""
         key, share = self.pass_key(self.iter, number), self.run.parallel.share
         return jax.random.fold_in(key, share.first) if share.of > 1 else key
 
-    def _show(self, iteration: int, done: StepResult, dropped: int | None) -> None:
+    def _show(self, iteration: int, result: StepResult, dropped: int | None) -> None:
         if self.run.parallel.root:  # several processes may share a terminal
-            super()._show(iteration, done, dropped)
+            super()._show(iteration, result, dropped)
 
     def loss_after_training(self) -> float:
         if not self.observed:

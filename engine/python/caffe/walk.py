@@ -37,22 +37,22 @@ def reads(net: Net, start: int, end: int) -> list[Value]:
     return spans.reads(net.layers, net.graph.nodes, net.tops, start, end)
 
 
-def forward(net: Net, start: int, end: int, params: Params, given: Mapping[Value, Array], keys: Array) -> Passed:
+def forward(net: Net, start: int, end: int, params: Params, inputs: Mapping[Value, Array], keys: Array) -> Passed:
     """Runs layers start … end on the values that `reads` lists. keys[i]: the key data of layer i's random key."""
-    made: dict[Value, Array] = {}
+    values: dict[Value, Array] = {}
     updates: dict[int, Array] = {}
     looked: dict[int, Array] = {}
     for i in range(start, end + 1):
         if isinstance(net.layers[i], SourceLayer):
             continue
-        bottoms = [made[v] if v in made else given[v] for v in net.graph.nodes[i].bottoms]
+        bottoms = [values[v] if v in values else inputs[v] for v in net.graph.nodes[i].bottoms]
         tops, changed = net.run(i, {**params, **updates}, bottoms, jax.random.wrap_key_data(keys[i]))
-        made.update(zip(net.tops[i], (top.astype(jnp.float32) for top in tops), strict=True))
+        values.update(zip(net.tops[i], (top.astype(jnp.float32) for top in tops), strict=True))
         updates.update(changed)
         for n, each in enumerate(net.unchecked_labels):
             if each.layer == i:
                 looked[n] = labels.look(each.bounds, bottoms[each.bottom])
-    return Passed(made, updates, looked)
+    return Passed(values, updates, looked)
 
 
 def needed(net: Net, i: int) -> tuple[list[int], list[int]]:

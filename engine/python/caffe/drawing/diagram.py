@@ -104,8 +104,8 @@ def edge_label(layer: pb.LayerParameter) -> str:
 
 def learning_rates(layer: pb.LayerParameter) -> tuple[float, float]:
     """The multipliers of the weights' and the bias's learning rates."""
-    given = [spec.lr_mult for spec in layer.param[:2]]
-    weights, bias = (*given, *[1.0] * (2 - len(given)))
+    multipliers = [spec.lr_mult for spec in layer.param[:2]]
+    weights, bias = (*multipliers, *[1.0] * (2 - len(multipliers)))
     return weights, bias
 
 
@@ -115,8 +115,8 @@ def _window(kernel: str, config: pb.ConvolutionParameter | pb.PoolingParameter) 
 
 def _sizes(config: pb.ConvolutionParameter | pb.PoolingParameter, name: str, default: int) -> str:
     """`3`, or `3x5` if the axes have different sizes, given as kernel_h and kernel_w or as a list."""
-    given = {field.name: value for field, value in config.ListFields()}
-    if by_axis := [given[axis] for axis in (f"{name}_h", f"{name}_w") if axis in given]:
+    fields = {field.name: value for field, value in config.ListFields()}
+    if by_axis := [fields[axis] for axis in (f"{name}_h", f"{name}_w") if axis in fields]:
         return "x".join(map(str, by_axis))
     value = getattr(config, "kernel_size" if name == "kernel" else name)
     sizes = list(value) or [default] if isinstance(value, Iterable) else [value]

@@ -34,17 +34,17 @@ def is_installed() -> bool:
 def run(source: str, form: str) -> bytes:
     """Graphviz's output for `source` in the format `form`. Raises NetError with Graphviz's message if it fails."""
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             ["dot", f"-T{form}"], input=source.encode(), capture_output=True, timeout=PATIENCE, check=False
         )
     except subprocess.TimeoutExpired as e:
         raise NetError(
             f"Graphviz did not finish drawing this net in {PATIENCE} s. Write a .gv and run `dot` on it yourself."
         ) from e
-    if done.returncode:
-        said = printable(done.stderr.decode(errors="replace").strip(), one_line=True)
-        raise NetError(f"Graphviz (dot -T{form}) failed with status {done.returncode}: {said}")
-    return done.stdout
+    if process.returncode:
+        message = printable(process.stderr.decode(errors="replace").strip(), one_line=True)
+        raise NetError(f"Graphviz (dot -T{form}) failed with status {process.returncode}: {message}")
+    return process.stdout
 
 
 def _quoted(name: str) -> str:

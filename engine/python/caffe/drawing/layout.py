@@ -124,15 +124,15 @@ def _rows(diagram: Diagram) -> dict[str, int]:
             waits[edge.target] += 1
     rows = dict.fromkeys(diagram.nodes, 0)
     ready = [key for key, n in waits.items() if not n]
-    done: set[str] = set()
+    placed: set[str] = set()
     remaining = iter(diagram.nodes)
-    while len(done) < len(diagram.nodes):
+    while len(placed) < len(diagram.nodes):
         # In a cycle, start with the first node in the net's order.
-        key = ready.pop() if ready else next(k for k in remaining if k not in done)
-        done.add(key)
+        key = ready.pop() if ready else next(k for k in remaining if k not in placed)
+        placed.add(key)
         for other in below[key]:
             waits[other] -= 1
-            if other not in done:
+            if other not in placed:
                 rows[other] = max(rows[other], rows[key] + 1)
                 if not waits[other]:
                     ready.append(other)
@@ -215,8 +215,8 @@ def _spread(wanted: Sequence[float], row: Sequence[Key], extents: dict[Key, Poin
     for want, need in zip(wanted, room, strict=True):
         total, count = want - need, 1
         while pools and pools[-1][0] / pools[-1][1] >= total / count:
-            more, n = pools.pop()
-            total, count = total + more, count + n
+            pooled, n = pools.pop()
+            total, count = total + pooled, count + n
         pools.append((total, count))
     levels = [total / count for total, count in pools for _ in range(count)]
     return [level + need for level, need in zip(levels, room, strict=True)]
