@@ -106,8 +106,8 @@ class Memory:
         if count == self._count:
             return
         self._pending = None
-        there = self._host if self._device is None else self._device
-        if there is None or count > there.size:
+        current = self._host if self._device is None else self._device
+        if current is None or count > current.size:
             self._host, self._device, self._lent = np.zeros(count, np.float32), None, None
         self._count = count
 

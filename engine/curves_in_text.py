@@ -73,8 +73,8 @@ def _panel(
         sign = ("╌╌ " if curve.dashed else "── ") if braille else "* "
         label = textwrap.wrap(curve.label, max(columns - len(sign), 10), break_on_hyphens=False) or [""]
         yield [(" " * (MARGIN + 2), None), (sign, curve.group), (label[0], None)]
-        for more in label[1:]:
-            yield [(" " * (MARGIN + 2 + len(sign)) + more, None)]
+        for character in label[1:]:
+            yield [(" " * (MARGIN + 2 + len(sign)) + character, None)]
 
 
 def _row(cells: dict[tuple[int, int], tuple[int, int]], row: int, columns: int, braille: bool) -> Iterator[Part]:

@@ -67,10 +67,10 @@ def own(arg: str, rest: Iterator[str]) -> tuple[str, str] | None:
 
     A value that is an argument of its own is taken from `rest`. Raises EngineError if the value is missing.
     """
-    name, given, value = arg.lstrip("-").partition("=")
+    name, equals, value = arg.lstrip("-").partition("=")
     if name not in _OWN or not arg.startswith("-"):
         return None
-    if not given and (value := next(rest, "")) == "":
+    if not equals and (value := next(rest, "")) == "":
         raise EngineError(f"-{name} needs a value: -{name}={'FILE' if name == 'flagfile' else 'NAME,…'}.")
     return name, value
 
@@ -80,18 +80,18 @@ def undefined_allowed(argv: Sequence[str]) -> tuple[list[str], frozenset[str]]:
 
     Raises EngineError if -undefok has no value.
     """
-    left: list[str] = []
+    arguments: list[str] = []
     names: set[str] = set()
     rest = iter(argv)
     for arg in rest:
-        found = own(arg, rest) if arg != "--" else None
-        if found is not None and found[0] == "undefok":
-            names |= {prefix + name for name in found[1].split(",") if name for prefix in ("", "no")}
+        flag = own(arg, rest) if arg != "--" else None
+        if flag is not None and flag[0] == "undefok":
+            names |= {prefix + name for name in flag[1].split(",") if name for prefix in ("", "no")}
             continue
-        left.append(arg)
+        arguments.append(arg)
         if arg == "--":
-            left += rest
-    return left, frozenset(names)
+            arguments += rest
+    return arguments, frozenset(names)
 
 
 def _spelt_out(args: list[str], command: click.Command, ctx: click.Context) -> Iterator[str]:
@@ -110,17 +110,17 @@ def _spelt_out(args: list[str], command: click.Command, ctx: click.Context) -> I
         if (of_the_log := log_flags.read(arg, rest)) is not None:
             ctx.meta[LOG_FLAGS].update(of_the_log)
             continue
-        name, given, value = arg.lstrip("-").partition("=")
+        name, equals, value = arg.lstrip("-").partition("=")
         name = "help" if name in HELP else name
         if name in others and name not in options:
             ctx.meta[OTHERS].append(name)
-            if not given:
+            if not equals:
                 next(rest, None)
         elif (
             name.startswith("no")
             and (option := options.get(name[2:])) is not None
             and option.is_bool_flag
-            and not given
+            and not equals
         ):
             yield f"--{name}"
         elif name not in options and name in may_be_unknown:
@@ -128,10 +128,10 @@ def _spelt_out(args: list[str], command: click.Command, ctx: click.Context) -> I
         elif name not in options:
             raise click.UsageError(_unknown(arg, name, options, ctx.command_path))
         elif options[name].is_bool_flag:
-            yield f"--{name}" if log_flags.truth(name, value if given else "true") else f"--no{name}"
+            yield f"--{name}" if log_flags.truth(name, value if equals else "true") else f"--no{name}"
         else:
-            whole = value if given else next(rest, None)
-            yield f"--{name}" if whole is None else f"--{name}={whole}"
+            text = value if equals else next(rest, None)
+            yield f"--{name}" if text is None else f"--{name}={text}"
 
 
 def _unknown(arg: str, name: str, options: dict[str, Any], command: str) -> str:

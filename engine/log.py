@@ -49,8 +49,8 @@ class LogFlags:
     @classmethod
     def from_environment(cls) -> Self:
         """Reads the variables as glog does: true is what is empty or begins with t, y or 1; a malformed number is 0."""
-        given = {f.name: os.environ.get(f"GLOG_{f.name}") for f in fields(cls)}
-        return cls(**{name: _like(getattr(cls, name), value) for name, value in given.items() if value is not None})
+        variables = {f.name: os.environ.get(f"GLOG_{f.name}") for f in fields(cls)}
+        return cls(**{name: _like(getattr(cls, name), value) for name, value in variables.items() if value is not None})
 
 
 def _like(default: Any, value: str) -> Any:
@@ -108,9 +108,9 @@ def start(
 
 def stop(handlers: Sequence[logging.Handler]) -> None:
     """Ends the log that `start` returned `handlers` for."""
-    for kept in [each for each in _begun if each.handlers is handlers]:
-        _detach(kept)
-        _begun.remove(kept)
+    for begun in [each for each in _begun if each.handlers is handlers]:
+        _detach(begun)
+        _begun.remove(begun)
     for handler in handlers:
         if isinstance(handler, logging.FileHandler):
             handler.close()
@@ -161,7 +161,7 @@ class _LevelFile(logging.FileHandler):
 
     def __init__(self, folder: Path, program: str, level: int) -> None:
         self.link = folder / f"{program}.{logging.getLevelName(level)}"
-        self.told = False
+        self.reported = False
         when = time.strftime("%Y%m%d-%H%M%S")
         name = f"{program}.{platform.node()}.{_user()}.log.{logging.getLevelName(level)}.{when}.{os.getpid()}"
         super().__init__(folder / name, mode="x", encoding="utf-8", errors="backslashreplace", delay=True)
@@ -180,12 +180,12 @@ class _LevelFile(logging.FileHandler):
 
     def handleError(self, record):  # type: ignore[no-untyped-def]
         """Reports a full disk once; it is no reason to end a training."""
-        found = sys.exc_info()[1]
-        if not isinstance(found, OSError):
+        failure = sys.exc_info()[1]
+        if not isinstance(failure, OSError):
             super().handleError(record)
-        elif not self.told:
-            self.told = True
-            what = f"-log_dir: {self.baseFilename} cannot be written: {found.strerror}. Later messages are not in it."
+        elif not self.reported:
+            self.reported = True
+            what = f"-log_dir: {self.baseFilename} cannot be written: {failure.strerror}. Later messages are not in it."
             error("logging.cc:1009", what)
 
     def close(self) -> None:

@@ -47,15 +47,15 @@ def read(arg: str, rest: Iterator[str]) -> dict[str, Any] | None:
     """
     if len(arg) < 2 or arg[0] != "-":
         return None
-    name, given, value = arg.lstrip("-").partition("=")
-    if name.startswith("no") and KINDS.get(name[2:]) is bool and not given:
+    name, equals, value = arg.lstrip("-").partition("=")
+    if name.startswith("no") and KINDS.get(name[2:]) is bool and not equals:
         return {name[2:]: False}
     kind = KINDS.get(name)
     if kind is None:
         return None
     if kind is bool:
-        return {name: truth(name, value if given else "true")}
-    if not given and (value := next(rest, "")) == "":
+        return {name: truth(name, value if equals else "true")}
+    if not equals and (value := next(rest, "")) == "":
         raise EngineError(f"-{name} needs a value: -{name}={'DIR' if name == 'log_dir' else '…'}.")
     if kind is int:
         if not re.fullmatch(r"-?[0-9]{1,10}", value):
@@ -64,17 +64,17 @@ def read(arg: str, rest: Iterator[str]) -> dict[str, Any] | None:
     return {name: value}
 
 
-def applied(given: dict[str, Any]) -> LogFlags:
-    """The flags of the environment, overridden by those `given`."""
-    return replace(LogFlags.from_environment(), **{name: value for name, value in given.items() if name in _OBEYED})
+def applied(flags: dict[str, Any]) -> LogFlags:
+    """The flags of the environment, overridden by `flags`."""
+    return replace(LogFlags.from_environment(), **{name: value for name, value in flags.items() if name in _OBEYED})
 
 
 def split(argv: Sequence[str]) -> tuple[list[str], LogFlags]:
     """`argv` without glog's flags, and the settings they make. Raises EngineError as `read` does."""
-    rest, left, given = iter(argv), [], dict[str, Any]()
+    rest, arguments, flags = iter(argv), [], dict[str, Any]()
     for arg in rest:
-        found = read(arg, rest)
-        if found is None:
-            left.append(arg)
-        given.update(found or {})
-    return left, applied(given)
+        flag = read(arg, rest)
+        if flag is None:
+            arguments.append(arg)
+        flags.update(flag or {})
+    return arguments, applied(flags)

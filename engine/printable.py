@@ -41,7 +41,7 @@ def printable(text: str, *, one_line: bool = False) -> str:
 
 def message(text: str) -> str:
     """An error message as a program's last line shows it: printable, with the middle of overlong parts left out."""
-    shown = _ENDLESS.sub(lambda found: _ends(found[0], 140), printable(text))
+    shown = _ENDLESS.sub(lambda match: _ends(match[0], 140), printable(text))
     return shown if len(shown) <= _LONGEST else _ends(shown, _LONGEST // 2)
 
 

@@ -165,8 +165,8 @@ def words(value: Any, most: int = 1000) -> str:
     """Text to be shown to people, cut to `most` characters, with everything escaped that cannot be written as UTF-8."""
     if not isinstance(value, str):
         raise wrong(value, "text")
-    kept = value[: most + 1].replace("\0", "\\x00").encode(errors="backslashreplace").decode()
-    return kept if len(kept) <= most else f"{kept[: most - 1]}…"
+    cut = value[: most + 1].replace("\0", "\\x00").encode(errors="backslashreplace").decode()
+    return cut if len(cut) <= most else f"{cut[: most - 1]}…"
 
 
 def one_of(*values: str) -> Check[str]:

@@ -36,7 +36,7 @@ def beside(file: Path, pattern: str) -> str:
     """
     if not file.parent.is_dir():
         return f" Nor is there a folder {file.parent}."
-    there = sorted(path.name for path in file.parent.glob(pattern))
-    near = closest(file.name, there, 3, cutoff=0.5) or there[:3]
+    names = sorted(path.name for path in file.parent.glob(pattern))
+    near = closest(file.name, names, 3, cutoff=0.5) or names[:3]
     folder = "the current folder" if file.parent == Path() else str(file.parent)
     return f" In {folder}: {', '.join(near)}." if near else ""

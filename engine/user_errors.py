@@ -70,12 +70,12 @@ def described(error: BaseException, code: str = "") -> str:
     words = " ".join(_words(error).split())
     shown = words if len(words) <= LONGEST else f"{words[:LONGEST]}…"
     where = _where(error) or code
-    said = type(error).__name__ + (f": {shown}" if shown else "") + (f" ({where})" if where else "")
+    description = type(error).__name__ + (f": {shown}" if shown else "") + (f" ({where})" if where else "")
     if _of_python_2(error):
-        here = f"{sys.version_info[0]}.{sys.version_info[1]}"
-        return f"{said}. This is Python 2 code, and Python {here} runs it: 2to3 -w FILE converts it."
+        version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        return f"{description}. This is Python 2 code, and Python {version} runs it: 2to3 -w FILE converts it."
     advice = _instead(error)
-    return f"{said}. {advice}" if advice else said
+    return f"{description}. {advice}" if advice else description
 
 
 def caught_as(error: EngineError, cause: BaseException) -> EngineError:
@@ -89,13 +89,13 @@ def caught_as(error: EngineError, cause: BaseException) -> EngineError:
     kind = type(cause)
     try:
         both = type(type(error).__name__, (type(error), kind), {"__str__": lambda _: str(error)})
-        made: BaseException = kind.__new__(both, *cause.args)
+        combined: BaseException = kind.__new__(both, *cause.args)
     except TypeError:  # a type that cannot be a second base, or is not constructed from its args
         return error
-    assert isinstance(made, EngineError)
-    made.args = cause.args
-    vars(made).update(vars(cause))
-    return made
+    assert isinstance(combined, EngineError)
+    combined.args = cause.args
+    vars(combined).update(vars(cause))
+    return combined
 
 
 def _words(error: BaseException) -> str:

@@ -32,7 +32,7 @@ def _expanded(args: Iterator[str], program: str, within: tuple[str, ...]) -> Ite
             for file in filter(None, value.split(",")):
                 yield from _from_file(file, program, within)
         elif name in gflags.FROM_ENVIRONMENT:
-            yield from _from_environment(value.split(","), asked=name == "fromenv")
+            yield from _from_environment(value.split(","), required=name == "fromenv")
         else:
             yield f"-undefok={value}" if name else arg
 
@@ -62,18 +62,18 @@ def _from_file(file: str, program: str, within: tuple[str, ...]) -> Iterator[str
 
 
 def _whole(flag: str, where: str) -> str:
-    name, given, _ = flag.partition("=")
-    if not given and len(name.split()) > 1:
+    name, equals, _ = flag.partition("=")
+    if not equals and len(name.split()) > 1:
         raise EngineError(f'{where}: "{flag}": write the value of a flag in a file after =, as in -solver=s.prototxt.')
     return flag
 
 
-def _from_environment(names: Sequence[str], *, asked: bool) -> Iterator[str]:
+def _from_environment(names: Sequence[str], *, required: bool) -> Iterator[str]:
     for name in filter(None, names):
         value = os.environ.get(f"FLAGS_{name}")
         if value is not None:
             yield f"-{name}={value}"
-        elif asked:
+        elif required:
             raise EngineError(
                 f"-fromenv {name}: there is no FLAGS_{name} in the environment; -tryfromenv does without it."
             )

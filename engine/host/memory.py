@@ -22,8 +22,8 @@ def physical() -> int:
 @cache
 def limit() -> int:
     """The smallest, in bytes, of the machine's memory, the job's (its cgroups'), and `ulimit -v` and `-d`."""
-    asked = [resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
-    return min([physical(), *(bound for bound in asked if bound != resource.RLIM_INFINITY), *_cgroup_limits()])
+    ulimits = [resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
+    return min([physical(), *(bound for bound in ulimits if bound != resource.RLIM_INFINITY), *_cgroup_limits()])
 
 
 def peak() -> int:
@@ -57,7 +57,7 @@ def _cgroup_limits() -> list[int]:
         lines = Path("/proc/self/cgroup").read_text().splitlines()
     except OSError:
         return []
-    found = []
+    limits = []
     for line in lines:
         _, controllers, path = line.split(":", 2)
         if controllers and "memory" not in controllers.split(","):
@@ -66,7 +66,7 @@ def _cgroup_limits() -> list[int]:
         group = Path(path.lstrip("/"))
         for each in (group, *group.parents):
             try:
-                found.append(int((root / each / name).read_text()))
+                limits.append(int((root / each / name).read_text()))
             except (OSError, ValueError):  # "max", or a group that is not visible inside a container
                 continue
-    return found
+    return limits

@@ -26,11 +26,11 @@ def read(path: str | Path, limit: int = LARGEST, *, pipes: bool = False) -> byte
         if status.st_size > most:
             raise _too_large(path, status.st_size, most)
         parts: list[bytes] = []
-        left = most + 1
-        while left and (part := os.read(descriptor, min(left, max(status.st_size + 1, 1 << 16)))):
+        remaining = most + 1
+        while remaining and (part := os.read(descriptor, min(remaining, max(status.st_size + 1, 1 << 16)))):
             parts.append(part)
-            left -= len(part)
-    if not left:
+            remaining -= len(part)
+    if not remaining:
         raise _too_large(path, most + 1, most)
     return b"".join(parts)
 

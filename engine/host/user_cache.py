@@ -10,9 +10,9 @@ from pathlib import Path
 def home() -> Path:
     """$XDG_CACHE_HOME/hpcbrew, or ~/.cache/hpcbrew; by XDG's rules, a relative $XDG_CACHE_HOME is ignored. Raises
     OSError for a user without a home."""
-    given = os.environ.get("XDG_CACHE_HOME", "")
+    setting = os.environ.get("XDG_CACHE_HOME", "")
     try:
-        return (Path(given) if given.startswith("/") else Path.home() / ".cache") / "hpcbrew"
+        return (Path(setting) if setting.startswith("/") else Path.home() / ".cache") / "hpcbrew"
     except RuntimeError as e:
         raise OSError(str(e)) from e
 
@@ -23,12 +23,12 @@ def folder(purpose: str) -> Path:
     Its content is trusted, or even executed, so a folder that others can write to is refused. Raises OSError, which
     says why the folder is not used.
     """
-    there = home() / f"{purpose}-{_processor()}"
-    there.mkdir(parents=True, exist_ok=True, mode=0o700)
-    status = there.stat()
+    path = home() / f"{purpose}-{_processor()}"
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    status = path.stat()
     if status.st_uid != os.getuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise OSError(f"others can write to {there}. chmod 700 it.")
-    return there
+        raise OSError(f"others can write to {path}. chmod 700 it.")
+    return path
 
 
 def _processor() -> str:

@@ -14,16 +14,16 @@ def share(work: Callable[[int], None], count: int, threads: int | None = None) -
     of threads, including the caller's; by default, one per core. When a piece raises, those already begun are finished
     and no more are taken; then the exception of the lowest number is raised.
     """
-    left = iter(range(count))
+    numbers = iter(range(count))
     failed: dict[int, BaseException] = {}
 
     def take() -> None:
-        for number in left:
+        for number in numbers:
             try:
                 work(number)
             except BaseException as e:
                 failed[number] = e
-                for _ in left:  # leaves nothing to take
+                for _ in numbers:  # leaves nothing to take
                     pass
 
     others = min(threads or cpu_count.usable(), count) - 1
