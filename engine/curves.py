@@ -55,5 +55,5 @@ def draw(panels: Sequence[Panel], x: str, path: Path, *, log: bool = False) -> N
 def _plain(label: str) -> str:
     """A label that matplotlib shows as it is: text between dollar signs would be read as mathematics, and a label that
     begins with an underscore left out."""
-    shown = printable(label, one_line=True).replace("$", r"\$")
-    return f" {shown}" if shown.startswith("_") else shown
+    text = printable(label, one_line=True).replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text

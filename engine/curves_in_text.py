@@ -62,9 +62,9 @@ def _panel(
             cells[cell] = (cells.get(cell, (0, 0))[0] | bit, curve.group)
     for row in range(height):
         value = high + row / max(1, height - 1) * low - row / max(1, height - 1) * high
-        shown = f"{10 ** min(value, 308.0) if log else value:.4g}" if row in (0, height // 2, height - 1) else ""
+        tick = f"{10 ** min(value, 308.0) if log else value:.4g}" if row in (0, height // 2, height - 1) else ""
         yield [
-            (f"{shown:>{MARGIN}} │" if braille else f"{shown:>{MARGIN}} |", None),
+            (f"{tick:>{MARGIN}} │" if braille else f"{tick:>{MARGIN}} |", None),
             *_row(cells, row, columns, braille),
         ]
     right = f"{last:.6g} {x}"

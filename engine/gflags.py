@@ -136,5 +136,5 @@ def _spelt_out(args: list[str], command: click.Command, ctx: click.Context) -> I
 
 def _unknown(arg: str, name: str, options: dict[str, Any], command: str) -> str:
     near = suggest.closest(name, options, 3, cutoff=0.5)
-    meant = f"did you mean {' or '.join(f'-{n}' for n in near)}? " if near else ""
-    return f'unknown flag "{arg.partition("=")[0]}"; {meant}`{command} --help` lists them all.'
+    suggestion = f"did you mean {' or '.join(f'-{n}' for n in near)}? " if near else ""
+    return f'unknown flag "{arg.partition("=")[0]}"; {suggestion}`{command} --help` lists them all.'

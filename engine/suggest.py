@@ -14,10 +14,10 @@ def closest(
     from difflib import get_close_matches  # noqa: PLC0415  only needed for a message
 
     word = word.lower() if ignore_case else word
-    written = {name.lower() if ignore_case else name: name for name in known}
-    near = get_close_matches(word, list(written), n, cutoff)
-    longer = sorted((name for name in written if len(word) > 2 and name.startswith(word)), key=len)
-    return [written[name] for name in dict.fromkeys([*longer[:1], *near])][:n]
+    spellings = {name.lower() if ignore_case else name: name for name in known}
+    near = get_close_matches(word, list(spellings), n, cutoff)
+    longer = sorted((name for name in spellings if len(word) > 2 and name.startswith(word)), key=len)
+    return [spellings[name] for name in dict.fromkeys([*longer[:1], *near])][:n]
 
 
 def did_you_mean(

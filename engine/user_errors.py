@@ -68,9 +68,9 @@ def described(error: BaseException, code: str = "") -> str:
     `code`: what to name as the place if no line of the user's own is in the traceback.
     """
     words = " ".join(_words(error).split())
-    shown = words if len(words) <= LONGEST else f"{words[:LONGEST]}…"
+    text = words if len(words) <= LONGEST else f"{words[:LONGEST]}…"
     where = _where(error) or code
-    description = type(error).__name__ + (f": {shown}" if shown else "") + (f" ({where})" if where else "")
+    description = type(error).__name__ + (f": {text}" if text else "") + (f" ({where})" if where else "")
     if _of_python_2(error):
         version = f"{sys.version_info[0]}.{sys.version_info[1]}"
         return f"{description}. This is Python 2 code, and Python {version} runs it: 2to3 -w FILE converts it."
@@ -88,8 +88,8 @@ def caught_as(error: EngineError, cause: BaseException) -> EngineError:
         return error
     kind = type(cause)
     try:
-        both = type(type(error).__name__, (type(error), kind), {"__str__": lambda _: str(error)})
-        combined: BaseException = kind.__new__(both, *cause.args)
+        combined_type = type(type(error).__name__, (type(error), kind), {"__str__": lambda _: str(error)})
+        combined: BaseException = kind.__new__(combined_type, *cause.args)
     except TypeError:  # a type that cannot be a second base, or is not constructed from its args
         return error
     assert isinstance(combined, EngineError)
@@ -124,8 +124,8 @@ def _instead(error: BaseException) -> str:
         owner = error.obj.__name__ if isinstance(error.obj, ModuleType) else type(error.obj).__name__
         dropped = _DROPPED.get((owner, error.name))
     else:
-        named = _FROM.match(_words(error)) if isinstance(error, ImportError) else None
-        dropped = _DROPPED.get((named[2], named[1])) if named else None
+        match = _FROM.match(_words(error)) if isinstance(error, ImportError) else None
+        dropped = _DROPPED.get((match[2], match[1])) if match else None
     return f"Later versions of the library have dropped it: write {dropped}." if dropped else ""
 
 

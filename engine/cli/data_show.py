@@ -74,6 +74,6 @@ def _data_layer(path: str, state: "pb.NetState", name: str) -> "SourceLayer":
         names = ", ".join(by_name) or "none"
         complaint = f'there is no data layer "{name}"' if name else "name one data layer with -layer"
         raise DataError(f"{path}: {complaint}; the net's data layers in this phase are: {names}.")
-    shown = by_name[name] if name else next(iter(by_name.values()))
-    shown.build([], [None] * len(shown.config.top))
-    return shown
+    source = by_name[name] if name else next(iter(by_name.values()))
+    source.build([], [None] * len(source.config.top))
+    return source

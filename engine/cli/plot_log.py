@@ -86,8 +86,8 @@ def _panel(chart: Chart, logs: dict[str, TrainingLog]) -> Panel:
         "loss": log_panels.loss,
         "learning rate": lambda row: row.rate,
     }
-    drawn = log_panels.curves(logs, values[chart.y], View(chart.x), tests=chart.tests)
-    panel = Panel(chart.title.partition(" vs.")[0], [*drawn])
+    curves = log_panels.curves(logs, values[chart.y], View(chart.x), tests=chart.tests)
+    panel = Panel(chart.title.partition(" vs.")[0], [*curves])
     if not any(curve.points for curve in panel.curves):
         raise LogError(f"{', '.join(logs)}: no {panel.y.lower()} found in the log.")
     return panel

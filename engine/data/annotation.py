@@ -140,7 +140,7 @@ def in_picture(boxes: np.ndarray, height: int, width: int, resize: pb.ResizePara
         beside = np.any((boxes[..., :2] >= start[2:] + share[2:]) | (boxes[..., 2:] <= start[:2]), -1, keepdims=True)
         boxes = np.where(beside, boxes, (boxes - start) / share)  # boxes in the padding stay, as in the fork
     if told_by_scales(resize):
-        seen = np.array([resize.width_scale, resize.height_scale] * 2, np.float32)
-        return np.clip(boxes * seen, 0, scale)
+        scales = np.array([resize.width_scale, resize.height_scale] * 2, np.float32)
+        return np.clip(boxes * scales, 0, scale)
     pixels: np.ndarray = np.clip(boxes, 0, 1).astype(np.float32) * scale
     return pixels

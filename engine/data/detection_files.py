@@ -36,10 +36,10 @@ class DetectionFiles:
             p.output_name_prefix,
             p.output_format,
         )
-        named = {number: name for name, number in annotation_files.read_label_map(labels, check=True).items()}
-        if lacking := [c for c in classes if c not in named]:
+        class_names = {number: name for name, number in annotation_files.read_label_map(labels, check=True).items()}
+        if lacking := [c for c in classes if c not in class_names]:
             raise DataError(f"label_map_file {labels} has no name for class {lacking[0]}.")
-        self.labels = {c: named[c] for c in classes}
+        self.labels = {c: class_names[c] for c in classes}
         self.names, self.sizes = annotation_files.read_sizes(sizes)
         self.every = p.num_test_image if p.HasField("num_test_image") else len(self.names)
         if not 0 < self.every <= len(self.names):

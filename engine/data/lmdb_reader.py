@@ -335,5 +335,5 @@ def _found_instead(path: Path) -> str:
         return "a LevelDB, not an LMDB. Say `backend: LEVELDB` in data_param."
     if not names:
         return "an empty folder, where an LMDB has a data.mdb. Make the database again."
-    shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-    return f"not an LMDB: there is no data.mdb among {shown}"
+    listing = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+    return f"not an LMDB: there is no data.mdb among {listing}"

@@ -177,8 +177,8 @@ class ObjectSource(ListSource):
         (left, x1, width), (top, y1, height) = (
             _part(*size, m, n) for size, m, n in zip(sizes, middle, noise, strict=True)
         )
-        seen = picture[:, y1 : y1 + height, x1 : x1 + width].astype(np.float32)
-        out[:, top : top + height, left : left + width] = (seen - self.mean) * np.float32(self.param.scale)
+        patch = picture[:, y1 : y1 + height, x1 : x1 + width].astype(np.float32)
+        out[:, top : top + height, left : left + width] = (patch - self.mean) * np.float32(self.param.scale)
         boxes = _moved(boxes, 1, 1, left - x1, top - y1)
         return self._with_ignored(replace(boxes, inside=(left, top, left + width, top + height)))
 

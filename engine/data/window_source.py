@@ -117,10 +117,10 @@ class WindowSource:
 
     def next(self) -> Batch:
         random = draws(self._seed, self._batches, self.param.batch_size)
-        drawn = [int(u * len(pool)) for pool, u in zip(self._pools, random[:, 0], strict=True)]
+        indices = [int(u * len(pool)) for pool, u in zip(self._pools, random[:, 0], strict=True)]
         flips = random[:, 1] < 0.5
         while True:
-            numbers = [self._good[id(pool)].from_(n) for pool, n in zip(self._pools, drawn, strict=True)]
+            numbers = [self._good[id(pool)].from_(n) for pool, n in zip(self._pools, indices, strict=True)]
             self._chosen = [pool[n] for pool, n in zip(self._pools, numbers, strict=True)]
             batch, faults = self._made(flips)
             if not faults:
@@ -182,8 +182,8 @@ class WindowSource:
                 raise DataError(f"lies outside its picture, {'×'.join(map(str, picture.shape))}")
         except DataError as e:
             raise BadRecord(f"{self.record(index)}: {e}") from e
-        seen = picture[:, y1 : y2 + 1, x1 : x2 + 1].transpose(1, 2, 0)
-        warped = cv2.resize(np.ascontiguousarray(seen), (width, height))
+        patch = picture[:, y1 : y2 + 1, x1 : x2 + 1].transpose(1, 2, 0)
+        warped = cv2.resize(np.ascontiguousarray(patch), (width, height))
         values = (cv2.flip(warped, 1) if flip else warped).transpose(2, 0, 1).astype(np.float32)
         at = np.s_[:, top : top + height, left : left + width]
         mean = self.transform.mean

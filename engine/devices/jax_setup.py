@@ -51,13 +51,13 @@ def prepare(gpu: str, precision: str = "float32") -> None:
         log.info("caffe.cpp:197", "Use CPU.")
         return
     devices = _taken(gpu, f"-gpu {gpu}: ")
-    named = [str(i) for i in range(len(devices))] if gpu == "all" else _numbers(gpu)
-    if len(devices) < len(named):
+    numbers = [str(i) for i in range(len(devices))] if gpu == "all" else _numbers(gpu)
+    if len(devices) < len(numbers):
         raise DeviceError(
             f"-gpu {gpu}: JAX finds only {len(devices)} of these; `caffe device_query -gpu all` lists the GPUs here."
         )
-    log.info("caffe.cpp:204", f"Using GPUs {', '.join(named)}")
-    for name, device in zip(named, devices, strict=True):
+    log.info("caffe.cpp:204", f"Using GPUs {', '.join(numbers)}")
+    for name, device in zip(numbers, devices, strict=True):
         log.info("caffe.cpp:209", f"GPU {name}: {device.device_kind}")
 
 

@@ -31,11 +31,11 @@ def meet(coordinator: str, nodes: int, rank: int, patience: float = PATIENCE) ->
 
 
 def _gather(port: int, nodes: int, end: float) -> None:
-    both = socket.has_dualstack_ipv6()
-    family = socket.AF_INET6 if both else socket.AF_INET
+    dual_stack = socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if dual_stack else socket.AF_INET
     connections: dict[int, socket.socket] = {}
     with contextlib.ExitStack() as opened:
-        server = opened.enter_context(socket.create_server(("", port), family=family, dualstack_ipv6=both))
+        server = opened.enter_context(socket.create_server(("", port), family=family, dualstack_ipv6=dual_stack))
         while missing := sorted({*range(1, nodes)} - connections.keys()):
             server.settimeout(max(0.001, end - time.monotonic()))
             try:

@@ -63,10 +63,10 @@ def words(error: Exception) -> str | None:
     message = str(error)
     if "RESOURCE_EXHAUSTED" in message:
         return f"the device has too little memory for this net: {_asked(message)} {LESS}"
-    meant = next((what for pattern, what in FAULTS if re.search(pattern, message)), None)
-    if meant is None and "nccl" in message.lower() and jax.process_count() == 1:
-        meant = AMONG_GPUS
-    return f"{_line(message)} {meant}" if meant else None
+    advice = next((what for pattern, what in FAULTS if re.search(pattern, message)), None)
+    if advice is None and "nccl" in message.lower() and jax.process_count() == 1:
+        advice = AMONG_GPUS
+    return f"{_line(message)} {advice}" if advice else None
 
 
 def _asked(message: str) -> str:

@@ -82,8 +82,8 @@ def filler(node: Node, config: pb.FillerParameter, shape: Shape) -> None:
 def wrong_filler(config: pb.FillerParameter, shape: Shape) -> str | None:
     """What is wrong with a filler for a parameter of this shape; None if nothing is."""
     if config.type not in FILLERS:
-        meant = suggest.did_you_mean(config.type, FILLERS)
-        return f'unknown filler type "{config.type}"; there are {", ".join(FILLERS)}.{meant}'
+        suggestion = suggest.did_you_mean(config.type, FILLERS)
+        return f'unknown filler type "{config.type}"; there are {", ".join(FILLERS)}.{suggestion}'
     if config.sparse != -1 and config.type != "gaussian":
         return f'sparse is for the gaussian filler, not for "{config.type}".'
     if config.type == "bilinear" and (len(shape) != 4 or shape[2] != shape[3]):

@@ -70,8 +70,8 @@ def _split(maker: pb.LayerParameter, top: int, copies: int, loss_weight: float) 
 def _unknown_bottom(layer: pb.LayerParameter, origin: Origin, index: int, known: Iterable[str]) -> LayerError:
     blob = layer.bottom[index]
     near = suggest.closest(blob, known, 3)
-    meant = " or ".join(f'"{name}"' for name in near)
-    advice = f"Did you mean {meant}?" if near else "A layer can only read tops of layers above it."
+    names = " or ".join(f'"{name}"' for name in near)
+    advice = f"Did you mean {names}?" if near else "A layer can only read tops of layers above it."
     return LayerError(
         f'{origin}layer "{layer.name}" ({layer.type}): no layer before it makes its bottom "{blob}". {advice}'
     )

@@ -127,19 +127,19 @@ class GeneralTripletLoss(_Distances):
         p, own = self.p, self.own(bottoms[1])
         distances = bottoms[0].reshape(self.outer, self.classes)
         d = stop_gradient(distances)
-        same = jnp.sum(jnp.where(own, d, 0), axis=1, keepdims=True)
-        terms = jnp.where(own, 0, jnp.maximum(0, same + p.margin - d) * p.negative_weight)
-        violated = ~own & (same + p.margin > d)
+        own_distance = jnp.sum(jnp.where(own, d, 0), axis=1, keepdims=True)
+        terms = jnp.where(own, 0, jnp.maximum(0, own_distance + p.margin - d) * p.negative_weight)
+        violated = ~own & (own_distance + p.margin > d)
         if p.hardest_only:
             hardest = jnp.arange(self.classes) == jnp.argmax(terms, axis=1)[:, None]
             # As in the fork, which takes a distance of 0 to mean that there is no distance.
             terms, violated = jnp.where(hardest, terms, 0), violated & hardest & (d != 0)
-        far = (same > p.positive_upper_bound) & p.positive_first
+        far = (own_distance > p.positive_upper_bound) & p.positive_first
         pushes = jnp.where(violated & ~far, -p.negative_weight, 0)
         moved = jnp.any(violated, axis=1, keepdims=True) | p.add_center_loss | far
         slopes = jnp.where(own, jnp.where(moved, p.positive_weight, 0), pushes)
         if len(bottoms) == 3:
             slopes = slopes * bottoms[2].reshape(-1, 1)
-        means = jnp.mean(same), jnp.sum(jnp.where(own, 0, d)) / self.outer / max(1, self.classes - 1)
+        means = jnp.mean(own_distance), jnp.sum(jnp.where(own, 0, d)) / self.outer / max(1, self.classes - 1)
         tops = [self.summed(distances, jnp.where(far, 0, terms), slopes), jnp.stack(means)]
         return tops[: len(self.top_shapes)]

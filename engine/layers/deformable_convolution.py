@@ -56,14 +56,14 @@ class DeformableConvolution(Weighted):
         outputs = offsets.shape[2:]
         moves = offsets.reshape(n, self.moved, taps, 2, *outputs)
         rows, columns = _grid(self.window, outputs)
-        seen = _sampled(
+        samples = _sampled(
             x.reshape(n, self.moved, c // self.moved, *x.shape[2:]),
             moves[:, :, :, 0] + rows,
             moves[:, :, :, 1] + columns,
         )
-        seen = seen.reshape(n, self.group, c // self.group * taps, -1)
+        samples = samples.reshape(n, self.group, c // self.group * taps, -1)
         w = params[self.weight].reshape(self.group, self.num_output // self.group, -1)
-        y = jnp.einsum("gmk,ngkp->ngmp", w, seen).reshape(n, self.num_output, *outputs)
+        y = jnp.einsum("gmk,ngkp->ngmp", w, samples).reshape(n, self.num_output, *outputs)
         return [y if self.bias is None else y + along(params[self.bias], 1, y.ndim)]
 
 

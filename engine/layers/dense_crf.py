@@ -62,8 +62,8 @@ class DenseCRF(Layer):
             if picture:
                 filters += self._alike(place, picture[0], inside)
             p = self._iterated(filters, x)
-            shown = p if self.probability else jnp.log(jnp.maximum(p, np.finfo(np.float32).tiny))
-            return jnp.where(inside[:, None], shown, 0)
+            output = p if self.probability else jnp.log(jnp.maximum(p, np.finfo(np.float32).tiny))
+            return jnp.where(inside[:, None], output, 0)
 
         return [lax.map(field, (x, ends, *pictures)).swapaxes(1, 2).reshape(scores.shape)]
 

@@ -155,6 +155,6 @@ class JMMDLoss(_Discrepancy):
         return [with_gradient_of(jnp.zeros(()), slope)], {len(self.params): g} if self.fixed else {}
 
     def _sigma(self, key: Array, source: Array, target: Array) -> Array:
-        both = stop_gradient(jnp.concatenate([source, target]))
-        drawn = pairs(jax.random.fold_in(key, 1), len(both), len(both))
-        return jnp.mean(jnp.sum(jnp.square(pick(both, drawn.s1) - pick(both, drawn.s2)), 1))
+        stacked = stop_gradient(jnp.concatenate([source, target]))
+        drawn = pairs(jax.random.fold_in(key, 1), len(stacked), len(stacked))
+        return jnp.mean(jnp.sum(jnp.square(pick(stacked, drawn.s1) - pick(stacked, drawn.s2)), 1))

@@ -69,8 +69,8 @@ class ProbabilityEntropyLoss(Loss):
 
     def forward(self, params: Arrays, bottoms: Arrays, ctx: Context) -> list[Array]:
         p = bottoms[0]
-        shown = -jnp.sum(jnp.abs(self._terms(p, COUNTED)))
-        return [with_gradient_of(shown, -jnp.sum(self._terms(p, self.threshold)) / self.items)]
+        value = -jnp.sum(jnp.abs(self._terms(p, COUNTED)))
+        return [with_gradient_of(value, -jnp.sum(self._terms(p, self.threshold)) / self.items)]
 
     def _terms(self, p: Array, least: float) -> Array:
         """p^prob_pow · log p, 0 where p is below `least`."""

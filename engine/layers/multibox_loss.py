@@ -136,8 +136,8 @@ class MultiBoxLoss(Loss):
         has_boxes = jnp.zeros(len(matched) + 1, bool).at[truth.pictures].set(True)[:-1]
         eligible &= has_boxes[:, None]
         if p.HasField("nms_param") and p.nms_param.nms_threshold > 0:
-            shown = boxes[None] if p.use_prior_for_nms else self._decoded(loc, boxes, variances)[:, 0]
-            chosen = self._suppressed(losses, eligible, jnp.broadcast_to(shown, (*losses.shape, 4)), numbers)
+            candidates = boxes[None] if p.use_prior_for_nms else self._decoded(loc, boxes, variances)[:, 0]
+            chosen = self._suppressed(losses, eligible, jnp.broadcast_to(candidates, (*losses.shape, 4)), numbers)
         else:
             order = jnp.argsort(jnp.where(eligible, -losses, jnp.inf), axis=1)
             chosen = eligible & (jnp.argsort(order, axis=1) < numbers[:, None])

@@ -44,15 +44,15 @@ class Recurrent(Layer):
         x, cont, *rest = bottoms
         steps, streams = cont.shape
         own = len(self.params)
-        named = {decl.name: value for decl, value in zip(self.params, params[:own], strict=True)}
-        driven = x.reshape(steps * streams, count(x.shape[2:])) @ named["input weight"].T + named["bias"]
+        by_name = {decl.name: value for decl, value in zip(self.params, params[:own], strict=True)}
+        driven = x.reshape(steps * streams, count(x.shape[2:])) @ by_name["input weight"].T + by_name["bias"]
         driven = driven.reshape(steps, streams, driven.shape[-1])
         if self.static:
-            driven = driven + rows(rest.pop(0)) @ named["static weight"].T
+            driven = driven + rows(rest.pop(0)) @ by_name["static weight"].T
         before = rest or params[own:]
         states = tuple(jax.lax.stop_gradient(s).reshape(streams, s.shape[-1]) for s in before)
         flow = jax.lax.stop_gradient(cont)[..., None]
-        states, h = jax.lax.scan(lambda s, now: self.step(named, s, *now), states, (driven, flow))
+        states, h = jax.lax.scan(lambda s, now: self.step(by_name, s, *now), states, (driven, flow))
         ended = [jax.lax.stop_gradient(s) for s in states]
         if rest:
             return [h, *(s[None] for s in ended)], {}

@@ -36,8 +36,8 @@ class UniqueLabel(Layer):
         forced = jnp.broadcast_to(jnp.array(self.forced, labels.dtype), (len(labels), len(self.forced)))
         spare = jnp.full((len(labels), self.most + 1), jnp.inf, labels.dtype)
         rising = jnp.sort(jnp.concatenate([labels, forced, spare], axis=1), axis=1)
-        again = jnp.pad(rising[:, 1:] == rising[:, :-1], ((0, 0), (1, 0)))
-        unique = jnp.sort(jnp.where(again, jnp.inf, rising), axis=1)[:, : self.most + 1]
+        repeated = jnp.pad(rising[:, 1:] == rising[:, :-1], ((0, 0), (1, 0)))
+        unique = jnp.sort(jnp.where(repeated, jnp.inf, rising), axis=1)[:, : self.most + 1]
         too_many = jnp.isfinite(unique[:, -1:])
         listed = jnp.where(jnp.isinf(unique[:, :-1]), NO_LABEL, unique[:, :-1])
         return [jnp.where(too_many, jnp.nan, listed).reshape(self.top_shapes[0])]

@@ -54,8 +54,8 @@ class _YoloOutput(HostLayer):
         padded[: len(edges)] = edges
         below = float(np.nextafter(np.float32(threshold), np.float32(-1)))  # suppresses an overlap of the threshold too
         kept = np.asarray(_suppress(padded[None], (np.arange(len(padded)) < len(edges))[None], below))[0, : len(edges)]
-        named = np.stack([np.zeros(len(ordered)), np.asarray(kinds)[ordered] + 1, np.asarray(scores)[ordered]], -1)
-        return jnp.asarray(np.concatenate([named, edges], -1)[kept][None, None], jnp.float32)
+        columns = np.stack([np.zeros(len(ordered)), np.asarray(kinds)[ordered] + 1, np.asarray(scores)[ordered]], -1)
+        return jnp.asarray(np.concatenate([columns, edges], -1)[kept][None, None], jnp.float32)
 
 
 _suppress = jax.jit(suppress, static_argnums=2)

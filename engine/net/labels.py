@@ -77,12 +77,12 @@ def look(bounds: LabelBounds, labels: Array) -> Array:
     return jnp.stack([outside.any().astype(jnp.float32), flat[jnp.argmax(outside)]])
 
 
-def refuse(labels: Sequence[Labels], layers: Sequence[Layer], looked: Any) -> None:
+def refuse(labels: Sequence[Labels], layers: Sequence[Layer], checks: Any) -> None:
     """Raises LayerError for the first of `labels` with a label out of bounds.
 
-    looked (len(found), 2): the result of `look` for each.
+    checks (len(labels), 2): the result of `look` for each.
     """
-    for each, (outside, label) in zip(labels, np.asarray(looked), strict=True):
+    for each, (outside, label) in zip(labels, np.asarray(checks), strict=True):
         if outside:
             beside = [other.bounds for other in labels if other.value == each.value]
             layer = layers[each.layer]

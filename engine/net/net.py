@@ -214,9 +214,9 @@ class Net:
     def _labels(self) -> list[labels.Labels]:
         return labels.read(self.graph.nodes, self.layers, self.tops)
 
-    def check_labels(self, looked: Any) -> None:
-        """Raises LayerError if `looked`, the `Forward.labels` of a pass, reports a label that is no class."""
-        labels.refuse(self.unchecked_labels, self.layers, looked)
+    def check_labels(self, checks: Any) -> None:
+        """Raises LayerError if `checks`, the `Forward.labels` of a pass, reports a label that is no class."""
+        labels.refuse(self.unchecked_labels, self.layers, checks)
 
     # What it does
 

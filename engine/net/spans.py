@@ -99,10 +99,10 @@ def needed_after(net: Runs, start: int, end: int) -> set[Value]:
     """The values that a pass still needs after layers start … end, to be read by later layers or returned."""
     nodes = net.graph.nodes
     read = {v for node in nodes[end + 1 :] for v in node.bottoms}
-    sunk = {v for i in range(start, end + 1) if net.layers[i].sink for v in nodes[i].bottoms}
+    sink_bottoms = {v for i in range(start, end + 1) if net.layers[i].sink for v in nodes[i].bottoms}
     tops = [row for i in range(start, end + 1) for row in zip(net.tops[i], net.loss_weights[i], strict=True)]
     returned = {v for v, weight in tops if weight or v.blob in net.output_names}
-    return read | sunk | returned | {each.value for each in net.unchecked_labels}
+    return read | sink_bottoms | returned | {each.value for each in net.unchecked_labels}
 
 
 def handed_on(net: Runs, span: Span, values: Values) -> Values:

@@ -88,10 +88,10 @@ def _turned(x: Array, axes: tuple[int, ...]) -> Array:
 
 
 @jax.jit
-def pull(residuals: Residuals, again: Sequence[Array], diffs: Mapping[Value, Computed]) -> Gradients:
-    """Gradients of a span's arguments, from those of its tops. again: the leaves of the arguments that this reads."""
+def pull(residuals: Residuals, argument_leaves: Sequence[Array], diffs: Mapping[Value, Computed]) -> Gradients:
+    """Gradients of a span's arguments, from those of its tops. argument_leaves: those that `places` names."""
     computed = (_turned(x, FIRST if residuals.channels_last else ()) for x in residuals.computed)
-    arguments = iter(again)
+    arguments = iter(argument_leaves)
     leaves = [next(computed if place is None else arguments) for place in residuals.places]
     pullback = jax.tree.unflatten(residuals.structure, leaves)
     return Gradients(
@@ -169,9 +169,11 @@ class Tape:
         return Gradients(params, {}, probes)
 
 
-def _pulled(residuals: Residuals, again: Sequence[Array], diffs: Mapping[Value, Computed]) -> Gradients | None:
+def _pulled(
+    residuals: Residuals, argument_leaves: Sequence[Array], diffs: Mapping[Value, Computed]
+) -> Gradients | None:
     own = {v: diffs[v] for v, _ in residuals.tops if v in diffs}
-    return pull(residuals, again, own) if own else None
+    return pull(residuals, argument_leaves, own) if own else None
 
 
 def _pulled_on_host(

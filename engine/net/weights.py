@@ -32,10 +32,10 @@ def _replaced(
 ) -> list[Any]:
     """`load_blobs` for models that may have several layers of one name: the n-th here takes the n-th there."""
     out = list(params)
-    seen: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for layer, ids in zip(net.layers, net.param_ids, strict=True):
-        rows, number = blobs.get(layer.name, ()), seen[layer.name]
-        seen[layer.name] += 1
+        rows, number = blobs.get(layer.name, ()), counts[layer.name]
+        counts[layer.name] += 1
         if number >= len(rows) or not compared(net, layer):
             continue
         arrays = layer.fitted(rows[number])

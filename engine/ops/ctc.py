@@ -57,8 +57,8 @@ def packed(labels: Array, kept: Array) -> tuple[Array, Array]:
     """The labels (N, L) that are `kept`, moved to the front of their rows, with −1 after them; their number (N,)."""
     order = jnp.argsort(~kept, axis=1, stable=True)
     counts = jnp.sum(kept, axis=1)
-    moved = jnp.take_along_axis(labels, order, axis=1)
-    return jnp.where(jnp.arange(labels.shape[1]) < counts[:, None], moved, -1), counts
+    sorted_labels = jnp.take_along_axis(labels, order, axis=1)
+    return jnp.where(jnp.arange(labels.shape[1]) < counts[:, None], sorted_labels, -1), counts
 
 
 def edit_distances(a: Array, a_counts: Array, b: Array, b_counts: Array) -> Array:

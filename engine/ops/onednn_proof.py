@@ -74,8 +74,8 @@ def _verdict() -> str:
 
 def _tried_forms() -> str:
     """A short digest of the code under trial: a verdict holds only for the forms that were tried."""
-    tried = (Path(__file__).with_name(f"{name}.py") for name in ("onednn", "convolution_onednn", "onednn_trial"))
-    return hashlib.sha256(b"".join(path.read_bytes() for path in tried)).hexdigest()[:12]
+    files = (Path(__file__).with_name(f"{name}.py") for name in ("onednn", "convolution_onednn", "onednn_trial"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
 
 
 def _trial() -> tuple[str, bool]:

@@ -131,8 +131,8 @@ def _simplices(points: Array) -> _Simplex:
     larger = remainder[:, None, :] > remainder[:, :, None]
     equal = (remainder[:, None, :] == remainder[:, :, None]) & np.tri(d + 1, k=-1, dtype=bool)
     rank = (larger | equal).sum(2, dtype=jnp.int32) + nearest.sum(1, keepdims=True).astype(jnp.int32)
-    moved = jnp.where(rank < 0, d + 1, 0) - jnp.where(rank > d, d + 1, 0)
-    rank, floor = rank + moved, floor + moved
+    shift = jnp.where(rank < 0, d + 1, 0) - jnp.where(rank > d, d + 1, 0)
+    rank, floor = rank + shift, floor + shift
     delta = (elevated - floor) * np.float32(1 / (d + 1))
     by_rank = jnp.where(rank[:, :, None] == jnp.arange(d + 1), delta[:, :, None], 0).sum(1)  # (N, d+1)
     falling = by_rank[:, ::-1]

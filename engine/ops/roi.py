@@ -128,10 +128,10 @@ def _max_fwd(
 
 def _max_bwd(saved: tuple[Array, Array, Array, Array], dy: Array) -> tuple[Array, None, None, None, None]:
     x, pictures, where, pulls = saved
-    counted = jnp.where((where >= 0) & pulls[:, None, None, None], dy, 0)
+    valid_dy = jnp.where((where >= 0) & pulls[:, None, None, None], dy, 0)
     flat = (*where.shape[:2], where.shape[2] * where.shape[3])
     one_by_one, compared = (partial(form, shape=x.shape) for form in (_added, to_maxima))
-    arguments = counted.reshape(flat), pictures, where.reshape(flat)
+    arguments = valid_dy.reshape(flat), pictures, where.reshape(flat)
     dx: Array = platform.dependent(*arguments, cpu=one_by_one, default=compared)
     return dx, None, None, None, None
 

@@ -139,9 +139,9 @@ def _forward(x: Array, rois: Array, bins: Bins, scale: float) -> tuple[Array, tu
 def _backward(bins: Bins, scale: float, saved: tuple[Array, Array, _Best, Array], dy: Array) -> tuple[Array, Array]:
     x, rois, best, valid = saved
     pictures, rows, columns = _axes(x, rois, bins, scale)
-    counted = jnp.where(valid[:, None, None, None], dy, 0)
+    valid_dy = jnp.where(valid[:, None, None, None], dy, 0)
     indices = jnp.where(valid, pictures, 0)
-    return _of_map(x, indices, best, counted, rows, columns), _of_regions(x, indices, best, counted, rows, columns)
+    return _of_map(x, indices, best, valid_dy, rows, columns), _of_regions(x, indices, best, valid_dy, rows, columns)
 
 
 def _of_map(x: Array, pictures: Array, best: _Best, dy: Array, rows: _Axis, columns: _Axis) -> Array:

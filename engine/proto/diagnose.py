@@ -98,8 +98,8 @@ class _Walk:
         if name.kind != "word":
             raise Problem(name.line, wording.stray(name))
         field = block.holds.fields_by_name.get(name.text)
-        again = field is not None and not field.is_repeated and field.name in seen
-        if (again or (field is None and any(name.text in outer.holds.fields_by_name for outer in self.open))) and (
+        repeated = field is not None and not field.is_repeated and field.name in seen
+        if (repeated or (field is None and any(name.text in outer.holds.fields_by_name for outer in self.open))) and (
             block.opener and self.closers_missing
         ):
             raise self.unclosed()
@@ -113,7 +113,7 @@ class _Walk:
             self.skip(problem)
             self.skipped.append((name, self.tokens[self.at - 1]))
             return
-        if again:
+        if repeated:
             where = f" in this {block.name} block" if block.name else ""
             raise Problem(name.line, f'"{field.name}" is given a second time{where}, and takes one value.')
         seen.add(field.name)

@@ -40,17 +40,17 @@ QUESTION = r"\?"
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
-def _string(written: str) -> str:
+def _string(literal: str) -> str:
     """A quoted string. If its escapes yield bytes that are not UTF-8, these are kept as `raw_bytes` describes."""
-    if "\\" not in written:
-        return written
-    written = _ESCAPE.sub(lambda escape: "?" if escape[0] == QUESTION else escape[0], written)
+    if "\\" not in literal:
+        return literal
+    literal = _ESCAPE.sub(lambda escape: "?" if escape[0] == QUESTION else escape[0], literal)
     try:
-        data = text_encoding.CUnescape(written[1:-1])
+        data = text_encoding.CUnescape(literal[1:-1])
     except ValueError:
-        return written
+        return literal
     try:
         data.decode()
     except UnicodeDecodeError:
         return f'"{text_encoding.CEscape(raw_bytes.decoded(data).encode(), as_utf8=True)}"'
-    return written
+    return literal

@@ -30,7 +30,7 @@ def run(net: Net, params: Sequence[Any], batch: Mapping[str, Any], iterations: i
     key = jax.random.key(0)
     params, inputs = [jnp.asarray(p) for p in params], {name: jnp.asarray(v) for name, v in batch.items()}
     forward = net.compile(lambda p, x: net.forward(p, x, key)[:2])
-    both = net.compile(lambda p, x: backward(net, p, x, key))
+    forward_backward = net.compile(lambda p, x: backward(net, p, x, key))
     log.info("caffe.cpp:359", "Performing Forward")
     started = time.perf_counter()
     loss = jax.block_until_ready(forward(params, inputs))[0]
@@ -39,14 +39,14 @@ def run(net: Net, params: Sequence[Any], batch: Mapping[str, Any], iterations: i
     log.info("caffe.cpp:366", "Performing Backward")
     net.check_backward()
     started = time.perf_counter()
-    jax.block_until_ready(both(params, inputs))
+    jax.block_until_ready(forward_backward(params, inputs))
     log.info("caffe.cpp:367", f"Compiled in {_seconds(started)}")
     log.info("caffe.cpp:371", "*** Benchmark begins ***")
     log.info("caffe.cpp:372", f"Testing for {iterations} iterations.")
     ahead = _times(forward, (params, inputs), iterations)
     total = []
     for i in range(iterations):
-        total += _times(both, (params, inputs), 1)
+        total += _times(forward_backward, (params, inputs), 1)
         log.info("caffe.cpp:401", f"Iteration: {i + 1} forward-backward time: {log.number(total[-1])} ms.")
     log.info("caffe.cpp:403", "Compiling each layer separately.")
     log.info("caffe.cpp:404", "Average time per layer: ")

@@ -83,8 +83,8 @@ class TestNet:
         out = self.net.forward(params, inputs, key, keep=self._keep or bool(self._blobs) or self._report is not None)
         large = magnitudes.of_pass(self.net, out.values, params) if self._report else None
         outputs = {name: out.values[value].astype(jnp.float32) for name, value in self._blobs.items()} or out.outputs
-        remembered = [out.updates.get(k, params[k]) for k in self.net.recurrent_state]
-        return (out.loss, outputs), remembered, out.sinks, out.labels, out.values if self._keep else {}, large
+        recurrent = [out.updates.get(k, params[k]) for k in self.net.recurrent_state]
+        return (out.loss, outputs), recurrent, out.sinks, out.labels, out.values if self._keep else {}, large
 
     def share(self, trained: Net) -> None:
         """Shares the parameters of every layer whose name `trained` has too. Raises SolverError if shapes differ."""
@@ -113,23 +113,23 @@ class TestNet:
         are no class.
         """
         params = self.values(trained)
-        looked: list[Array] = []
+        label_checks: list[Array] = []
         latest: Pass | None = None
         with Sinks(self.net) as sinks:
             for i in range(first, count):
                 key, batch = jax.random.fold_in(self._key, i), self.batches.next()
                 self._settle(latest)
                 with nullcontext() if self._compiled else compiling(self.net.name):
-                    latest, remembered, sunk, labels, self.computed, large = self._forward(params, batch, key)
+                    latest, recurrent, sink_bottoms, labels, self.computed, large = self._forward(params, batch, key)
                 self._compiled = True
-                for k, value in zip(self.net.recurrent_state, remembered, strict=True):
+                for k, value in zip(self.net.recurrent_state, recurrent, strict=True):
                     params[k] = self.params[k] = value
-                sinks.write(sunk)
+                sinks.write(sink_bottoms)
                 if self._report and large is not None:
                     self._report(self.net, large)
-                looked += [labels] if self.net.unchecked_labels else []
+                label_checks += [labels] if self.net.unchecked_labels else []
                 yield latest
-            for labels in looked:
+            for labels in label_checks:
                 self.net.check_labels(labels)
 
     def scores(self, passes: Iterable[Pass], ap_version: str = "Integral") -> Scores | None:
@@ -138,12 +138,12 @@ class TestNet:
         ap_version: how a detector's precisions are averaged. Raises SolverError if an output has no mean.
         """
         count, loss, sums = 0, jnp.float32(0), dict[str, Array]()
-        judged: dict[str, list[np.ndarray]] = {name: [] for name in self._detections}
+        by_detector: dict[str, list[np.ndarray]] = {name: [] for name in self._detections}
         for count, (batch_loss, outputs) in enumerate(passes, 1):  # noqa: B007
             loss = loss + batch_loss
             for name, value in outputs.items():
-                if name in judged:
-                    judged[name].append(np.asarray(value))
+                if name in by_detector:
+                    by_detector[name].append(np.asarray(value))
                 elif name in sums and sums[name].shape != value.shape:
                     raise SolverError(
                         f'the output "{name}" has shape {list(value.shape)} in one batch and {list(sums[name].shape)} '
@@ -154,7 +154,7 @@ class TestNet:
         if not count:
             return None
         means = {name: np.asarray(value) / np.float32(count) for name, value in sums.items()}
-        precisions = {name: detection_scores.scores(batches, ap_version) for name, batches in judged.items()}
+        precisions = {name: detection_scores.scores(batches, ap_version) for name, batches in by_detector.items()}
         means |= {name: np.asarray(each.mean, np.float32) for name, each in precisions.items()}
         return Scores(float(loss) / count, means, {name: each.of_class for name, each in precisions.items()})
 

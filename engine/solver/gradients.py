@@ -79,11 +79,11 @@ def apply(
         decay = np.float32(settings.decay) * np.float32(decl.decay_mult)
         if decay:
             g = g + decay * (jnp.sign(w) if settings.l1 else w)
-        step, remembered = update.step(g, slots, rates.rate * np.float32(decl.lr_mult), rates.momentum)
+        step, new_slots = update.step(g, slots, rates.rate * np.float32(decl.lr_mult), rates.momentum)
         if not decl.learned:  # frozen: nothing is subtracted, though with delta: 0 a gradient of 0 gives 0 / 0
             step = jnp.where(jnp.isnan(step), np.float32(0), step)
         new_params.append(in_place.subtracted(w, step, zero))
-        new_history.append(remembered)
+        new_history.append(new_slots)
         steps.append(step)
     return Applied(new_params, new_history, steps, norm)
 

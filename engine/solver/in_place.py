@@ -69,5 +69,5 @@ def subtracted(w: Array, step: Array, zero: Array) -> Array:
     If the innermost axes are short, as in 3×3 kernels, XLA computes a single subtraction element by element. With
     another operation before it, ResNet-50's weights take a third of the time.
     """
-    same: Array = lax.bitcast_convert_type(lax.bitcast_convert_type(step, jnp.uint32) | zero, step.dtype)
-    return w - same
+    opaque_step: Array = lax.bitcast_convert_type(lax.bitcast_convert_type(step, jnp.uint32) | zero, step.dtype)
+    return w - opaque_step

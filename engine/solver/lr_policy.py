@@ -28,8 +28,8 @@ def check(param: pb.SolverParameter) -> None:
     if not name:
         raise SolverError(f"lr_policy is missing; choose one of {', '.join(NEEDS)}.")
     if name not in NEEDS:
-        meant = suggest.did_you_mean(name, NEEDS, ignore_case=True)
-        raise SolverError(f'unknown lr_policy "{name}"; there are {", ".join(NEEDS)}.{meant}', "lr_policy")
+        suggestion = suggest.did_you_mean(name, NEEDS, ignore_case=True)
+        raise SolverError(f'unknown lr_policy "{name}"; there are {", ".join(NEEDS)}.{suggestion}', "lr_policy")
     if not param.HasField("base_lr"):
         raise SolverError("base_lr is missing.")
     for field in NEEDS[name]:

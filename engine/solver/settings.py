@@ -98,8 +98,8 @@ def check(p: pb.SolverParameter) -> None:
 def _check_rule(p: pb.SolverParameter) -> None:
     """Checks the settings of the update rule and of weight decay."""
     if p.type not in DECAYS:
-        meant = suggest.did_you_mean(p.type, DECAYS, ignore_case=True)
-        raise SolverError(f'unknown solver type "{p.type}"; there are {", ".join(DECAYS)}.{meant}', "type")
+        suggestion = suggest.did_you_mean(p.type, DECAYS, ignore_case=True)
+        raise SolverError(f'unknown solver type "{p.type}"; there are {", ".join(DECAYS)}.{suggestion}', "type")
     if p.type in ("AdaGrad", "RMSProp") and p.momentum:
         raise SolverError(f"{p.type} has no momentum, but momentum is {p.momentum:g}; remove it.", "momentum")
     for name in DECAYS[p.type]:
@@ -112,11 +112,11 @@ def _check_rule(p: pb.SolverParameter) -> None:
 
 
 def _check_tests(p: pb.SolverParameter) -> None:
-    named = len(p.test_net) + len(p.test_net_param)
+    number = len(p.test_net) + len(p.test_net_param)
     generic = p.HasField("net") or p.HasField("net_param")
-    if len(p.test_iter) < named or (len(p.test_iter) > named and not generic):
+    if len(p.test_iter) < number or (len(p.test_iter) > number and not generic):
         raise SolverError(
-            f"there are {named} test nets and {len(p.test_iter)} test_iter; give one test_iter for each"
+            f"there are {number} test nets and {len(p.test_iter)} test_iter; give one test_iter for each"
             + (", and one more for each test of the train net." if generic else ".")
         )
     if len(p.test_state) not in (0, len(p.test_iter)):
@@ -193,10 +193,10 @@ def find_net(field: str, name: str, solver: str | Path | None, instead: str = ""
 
 def line_of(path: str | Path, field: str, values: Collection[Any]) -> str:
     """`:LINE` of `field` in the solver `path` if it has one of `values` there, else ""."""
-    written = text.load(path) if Path(path).is_file() else ""
-    for each in tokens.fields(tokens.tokenize(written)):
+    source = text.load(path) if Path(path).is_file() else ""
+    for each in tokens.fields(tokens.tokenize(source)):
         if each.name.text == field:
-            parsed = text.parse(written[each.name.start : each.end], pb.SolverParameter, str(path))
+            parsed = text.parse(source[each.name.start : each.end], pb.SolverParameter, str(path))
             if any(value in values for value in _values(parsed, field)):
                 return f":{each.name.line}"
     return ""

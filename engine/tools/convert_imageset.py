@@ -206,10 +206,10 @@ class Converter:
             return place, Unread(f"{path}: {e}")
         try:
             small = self.sized(picture)
-            written = self.finished(place, self._record(path, name, data, small), picture.shape, small.shape)
+            record = self.finished(place, self._record(path, name, data, small), picture.shape, small.shape)
         except DataError as e:
             raise DataError(f"{self.where(place)}: {e}") from e
-        return place, Made(small.shape, written)
+        return place, Made(small.shape, record)
 
     def _record(self, path: str, name: str, data: bytes, picture: np.ndarray) -> pb.Datum:
         kind = self.options.encode_type

@@ -43,8 +43,8 @@ def draw_net(net: str, picture: str, rankdir: str, phase: str, display_lrm: bool
 
     param = text.read_net(net)
     print(f"Drawing net to {picture}")
-    drawn = None if phase == "ALL" else pb.Phase.Value(phase)
-    draw.draw_net_to_file(param, picture, rankdir, drawn, display_lrm)
+    phase_number = None if phase == "ALL" else pb.Phase.Value(phase)
+    draw.draw_net_to_file(param, picture, rankdir, phase_number, display_lrm)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -44,13 +44,13 @@ def get_image_size(name_id_file: str, root: Path, source: Path, sizes: Path) -> 
         raise DataError(f"{name_id_file} has {len(numbers):,} names, but {source} has {len(pictures):,} pictures.")
     lines = []
     for i, (name, _) in enumerate(progress.shown(pictures, len(pictures))):
-        shown, stem = f"{source}:{pictures.line(i)}: {name}", Path(name).stem
+        place, stem = f"{source}:{pictures.line(i)}: {name}", Path(name).stem
         if numbers is not None and stem not in numbers:
-            raise DataError(f"{shown}: {name_id_file} has no number for {stem}.")
+            raise DataError(f"{place}: {name_id_file} has no number for {stem}.")
         try:
             _, height, width = read_picture(root / name, Colour.COLOUR).shape
         except DataError as e:
-            raise DataError(f"{shown}: {e}") from e
+            raise DataError(f"{place}: {e}") from e
         lines.append(f"{stem if numbers is None else numbers[stem]} {height} {width}\n")
         if (i + 1) % EVERY == 0:
             log.info(WHERE, f"Processed {i + 1} files.")

@@ -57,8 +57,8 @@ def curves(logs: Mapping[str, TrainingLog], value: Value, view: View, *, tests: 
             broken = log.diverged is not None and not tests
             end = f" (diverged at {log.diverged})" if broken else ""
             label = f"{name}: {what}{end}" if name else f"{what}{end}"
-            shown = points if tests else _smoothed(points, view.smooth)  # a test is the mean of many batches already
-            yield Curve(label, shown, group, dashed=tests, broken=broken)
+            smoothed = points if tests else _smoothed(points, view.smooth)  # a test is the mean of many batches already
+            yield Curve(label, smoothed, group, dashed=tests, broken=broken)
 
 
 def _smoothed(points: Sequence[tuple[float, float]], count: int) -> Sequence[tuple[float, float]]:
@@ -78,8 +78,8 @@ def _output(name: str, row: Row) -> float:
 
 def loss(row: Row) -> float:
     """The loss that the log gives for an iteration or a test, or else an output with "loss" in its name."""
-    named = (y for name, y in row.outputs.items() if "loss" in name.lower())
-    return next(named, math.nan) if math.isnan(row.loss) else row.loss
+    losses = (y for name, y in row.outputs.items() if "loss" in name.lower())
+    return next(losses, math.nan) if math.isnan(row.loss) else row.loss
 
 
 def _speeds(rows: Sequence[Row]) -> list[Row]:

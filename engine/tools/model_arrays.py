@@ -92,12 +92,12 @@ def _about(net: pb.NetParameter) -> str:
 
 def _in_group(file: hdf5_file.HDF5File) -> Iterator[Entry]:
     """The arrays below /data, in the order of the layers' names, which may contain slashes."""
-    groups, seen = ["data"], 0
+    groups, count = ["data"], 0
     while groups:
         group = groups.pop()
         names = file.members(group)
-        seen += 1 + len(names)
-        if seen > MOST or group.count("/") > DEEPEST:
+        count += 1 + len(names)
+        if count > MOST or group.count("/") > DEEPEST:
             raise file.wrong(f"it has more than {MOST:,} groups and arrays, or more than {DEEPEST} levels of them.")
         arrays = [name for name in names if file.is_dataset(f"{group}/{name}")]
         for name in sorted(arrays, key=lambda name: (len(name), name)):

@@ -24,10 +24,10 @@ def filters(weights: np.ndarray) -> tuple[ContactSheet, str]:
         raise DataError(f"weights of shape {list(weights.shape)} are not filters, which have four axes.")
     outputs, inputs, height, width = weights.shape
     coloured = inputs == 3
-    shown = weights if coloured else weights.reshape(outputs * inputs, 1, height, width)
-    captions = [str(i) if coloured or inputs == 1 else f"{i // inputs}/{i % inputs}" for i in range(len(shown))]
-    number = f"{min(len(shown), MOST):,} of {len(shown):,}" if len(shown) > MOST else f"{len(shown):,}"
-    return contact_sheet(list(shown[:MOST]), captions[:MOST]), f"{number} filters of {height}×{width}"
+    kernels = weights if coloured else weights.reshape(outputs * inputs, 1, height, width)
+    captions = [str(i) if coloured or inputs == 1 else f"{i // inputs}/{i % inputs}" for i in range(len(kernels))]
+    number = f"{min(len(kernels), MOST):,} of {len(kernels):,}" if len(kernels) > MOST else f"{len(kernels):,}"
+    return contact_sheet(list(kernels[:MOST]), captions[:MOST]), f"{number} filters of {height}×{width}"
 
 
 def features(
@@ -61,6 +61,6 @@ def features(
     maps = net.blobs[blob].data
     if maps.ndim != 4:
         raise DataError(f'blob "{blob}" of shape {list(maps.shape)} holds no feature maps, which have four axes.')
-    shown = maps[0, :MOST, None]
-    sheet = contact_sheet(list(shown), [str(i) for i in range(len(shown))])
-    return sheet, f"{len(shown):,} of {maps.shape[1]:,} maps of {maps.shape[2]}×{maps.shape[3]}"
+    planes = maps[0, :MOST, None]
+    sheet = contact_sheet(list(planes), [str(i) for i in range(len(planes))])
+    return sheet, f"{len(planes):,} of {maps.shape[1]:,} maps of {maps.shape[2]}×{maps.shape[3]}"

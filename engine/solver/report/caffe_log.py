@@ -42,9 +42,9 @@ class Report:
 
     def built(self, spec: NetSpec, precision: str = "float32") -> Net:
         """Builds the net of `spec` and logs its text, then its layers, blobs and outputs."""
-        written = filter_net(spec.param, spec.state, spec.path)
-        written.state.CopyFrom(spec.state)
-        log.info("net.cpp:53", f"Initializing net from parameters: \n{text.format(written).rstrip()}")
+        filtered = filter_net(spec.param, spec.state, spec.path)
+        filtered.state.CopyFrom(spec.state)
+        log.info("net.cpp:53", f"Initializing net from parameters: \n{text.format(filtered).rstrip()}")
         net = Net(build_graph(spec.param, spec.state, spec.path), precision=precision)
         memory = 0
         for i, layer in enumerate(net.layers):

@@ -32,8 +32,8 @@ def where(net: Net, flags: Array) -> str:
 
 def found(net: Net, flags: Array | None, loss: Array) -> str:
     """What is wrong with an iteration. flags: the result of `finite`, or None if only the loss was checked."""
-    named = "" if flags is None else f"{where(net, flags)} "
-    return f"{named}Its loss is {log.number(loss)}."
+    place = "" if flags is None else f"{where(net, flags)} "
+    return f"{place}Its loss is {log.number(loss)}."
 
 
 def diverged(net: Net, iteration: int, flags: Array | None, loss: Array) -> str:

@@ -52,10 +52,10 @@ class Checkpointer:
         listed = [*(i for i in state.snapshots if i != state.iteration), state.iteration]
         surplus = self.series.surplus(listed, state.best.iteration if state.best else -1)
         history = formats.flatten([state.history[k] for k in self.net.model_params])
-        written = formats.State(state.iteration, state.current_step, history, str(files.model))
+        caffe_state = formats.State(state.iteration, state.current_step, history, str(files.model))
         resume = self._resume(replace(state, snapshots=listed), recurrent_state)
         diffs = (steps or [jax.numpy.zeros_like(p) for p in state.params]) if self.param.snapshot_diff else None
-        formats.write(files, self.net, state.params, diffs, written, resume)
+        formats.write(files, self.net, state.params, diffs, caffe_state, resume)
         self.series.remove(surplus)
         return files, replace(state, snapshots=[i for i in listed if i not in surplus])
 

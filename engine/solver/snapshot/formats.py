@@ -270,8 +270,8 @@ def _checked(state: State, path: Path) -> State:
 
 def find_model(state: State, path: str | Path) -> Path:
     """The model that a state names: beside the state file, or where it was written. Raises SnapshotError."""
-    written = paths.native(state.learned_net)
-    for candidate in (Path(path).parent / written.name, written):
+    model_path = paths.native(state.learned_net)
+    for candidate in (Path(path).parent / model_path.name, model_path):
         if regular_file.is_file(candidate):
             return candidate
     raise SnapshotError(f"{path}: its model {state.learned_net} is neither there nor in {Path(path).parent}.")
@@ -279,9 +279,9 @@ def find_model(state: State, path: str | Path) -> Path:
 
 def latest(prefix: str) -> Path | None:
     """The solver state with this prefix and the highest iteration, or None."""
-    written = paths.native(prefix)
-    name = re.compile(re.escape(written.name) + r"_iter_(\d+)\.solverstate(\.h5)?")
-    folder = written.parent
+    base = paths.native(prefix)
+    name = re.compile(re.escape(base.name) + r"_iter_(\d+)\.solverstate(\.h5)?")
+    folder = base.parent
     snapshots = (
         [(int(m[1]), p) for p in folder.glob("*") if (m := name.fullmatch(p.name))]
         if regular_file.is_folder(folder)

@@ -29,10 +29,10 @@ def write(drawing: Drawing, form: str) -> bytes:
     for box in drawing.boxes:
         _box(sheet, box, scale)
     try:
-        written, data = cv2.imencode(f".{form}", sheet)
+        success, data = cv2.imencode(f".{form}", sheet)
     except cv2.error as e:
         raise NetError(f"OpenCV cannot write a picture as .{form}: {e.err}. Use .png or .svg.") from e
-    if not written:
+    if not success:
         raise NetError(f"OpenCV cannot write a picture as .{form}. Use .png or .svg.")
     return data.tobytes()
 
