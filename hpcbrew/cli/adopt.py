@@ -32,18 +32,18 @@ def command(cluster: str, since: float | None, dry_run: bool, as_json: bool) -> 
     """
     profile, ledger = profiles.load(cluster), Ledger()
     if dry_run:
-        found = adopting.unknown(profile, refresh.reach(profile.address), ledger, warn, since or 0)
+        records = adopting.unknown(profile, refresh.reach(profile.address), ledger, warn, since or 0)
     else:
-        found = [tracked.record for tracked in adopting.adopt(profile, ledger, warn, since or 0)]
+        records = [tracked.record for tracked in adopting.adopt(profile, ledger, warn, since or 0)]
     if as_json:
-        say_json([record.as_json() for record in found], indent=2)
+        say_json([record.as_json() for record in records], indent=2)
         return
-    for record in found:
-        begun = time.strftime("%F %H:%M", time.localtime(record.submitted))
-        stands = f"submitted {begun}" if dry_run else f"{record.status.state} on {record.cluster}"
-        tell(f"{record.id}  {record.name}, {stands}")
-    if not found:
-        again = " of that time" if since else ""
-        tell(f"{cluster} has no jobs of yours{again} that are not known here already")
+    for record in records:
+        submitted = time.strftime("%F %H:%M", time.localtime(record.submitted))
+        state = f"submitted {submitted}" if dry_run else f"{record.status.state} on {record.cluster}"
+        tell(f"{record.id}  {record.name}, {state}")
+    if not records:
+        period = " of that time" if since else ""
+        tell(f"{cluster} has no jobs of yours{period} that are not known here already")
     elif dry_run:
-        tell(f"{count(len(found), 'job')} would be adopted; none was, since this is a dry run")
+        tell(f"{count(len(records), 'job')} would be adopted; none was, since this is a dry run")

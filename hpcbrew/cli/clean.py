@@ -42,11 +42,11 @@ def command(cluster: str, before: float, data: bool, dry_run: bool, yes: bool, a
     """
     profile, ledger = profiles.load(cluster), Ledger()
     if not data:
-        old = [r for r in ledger.all() if r.cluster == cluster and r.submitted < before and r.status.state.final]
-        removing.take_away(*removing.removable(old, ledger), ledger, yes=yes, dry_run=dry_run, as_json=as_json)
-        if not old and not as_json:
-            when = time.strftime("%F %R", time.localtime(before))
-            tell(f"{cluster}: there are no ended jobs submitted before {when}")
+        jobs = [r for r in ledger.all() if r.cluster == cluster and r.submitted < before and r.status.state.final]
+        removing.take_away(*removing.removable(jobs, ledger), ledger, yes=yes, dry_run=dry_run, as_json=as_json)
+        if not jobs and not as_json:
+            date = time.strftime("%F %R", time.localtime(before))
+            tell(f"{cluster}: there are no ended jobs submitted before {date}")
         return
     site = refresh.reach(profile.address)
     unused = unused_data.find(profile, site, ledger)

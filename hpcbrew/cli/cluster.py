@@ -82,7 +82,7 @@ def show(name: str, as_json: bool) -> None:
 @click.option("--project", help="Default project (account) for jobs.")
 @click.option("--force", is_flag=True, help="Overwrite an existing profile of that name.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask questions.")
-def add(name: str, scheduler: str, extends: str | None, force: bool, yes: bool, **given: str | None) -> None:
+def add(name: str, scheduler: str, extends: str | None, force: bool, yes: bool, **options: str | None) -> None:
     """Write a profile NAME to your own profile folder, after checking it.
 
     On a terminal, you are asked for what is missing.
@@ -95,10 +95,10 @@ def add(name: str, scheduler: str, extends: str | None, force: bool, yes: bool, 
     """
     profile_writer.target(name, force=force)  # before anything is asked
     if not yes and sys.stdin.isatty() and sys.stderr.isatty():
-        given |= _ask(name, scheduler, given)
-    values = profile_writer.compose(name, scheduler, extends, given)
-    needs_host = given["transport"] != "local" and values["extends"] == profile_writer.BASES["pbs"]
-    if needs_host and not given["host"]:  # the host in the base profile is only an example
+        options |= _ask(name, scheduler, options)
+    values = profile_writer.compose(name, scheduler, extends, options)
+    needs_host = options["transport"] != "local" and values["extends"] == profile_writer.BASES["pbs"]
+    if needs_host and not options["host"]:  # the host in the base profile is only an example
         raise ProfileError(
             f"{name}: host: missing; name the login node: --host HOST (an alias from your ssh config will do)"
         )
@@ -109,16 +109,16 @@ def add(name: str, scheduler: str, extends: str | None, force: bool, yes: bool, 
     tell(f"Next: hpcbrew setup {name}, hpcbrew cluster check {name}, hpcbrew config set cluster {name}")
 
 
-def _ask(name: str, scheduler: str, given: dict[str, str | None]) -> dict[str, str]:
+def _ask(name: str, scheduler: str, options: dict[str, str | None]) -> dict[str, str]:
     """Asks for required values that were not given: the cluster's login node and its scratch folder."""
-    asked: dict[str, str] = {}
+    answers: dict[str, str] = {}
     if scheduler == "local":
-        return asked
-    if not given["host"] and given["transport"] != "local":
-        asked["host"] = click.prompt(f"Login node of {name} (an alias from your ssh config, or USER@HOST)", err=True)
-    if not given["scratch"]:
-        asked["scratch"] = click.prompt("Scratch folder there", default="~/scratch", err=True)
-    return asked
+        return answers
+    if not options["host"] and options["transport"] != "local":
+        answers["host"] = click.prompt(f"Login node of {name} (an alias from your ssh config, or USER@HOST)", err=True)
+    if not options["scratch"]:
+        answers["scratch"] = click.prompt("Scratch folder there", default="~/scratch", err=True)
+    return answers
 
 
 COLOURS = {"✓": "green", "!": "yellow", "✗": "red"}

@@ -45,8 +45,8 @@ def table(rows: list[Row]) -> None:
     """Prints one line per job, with a column for each setting."""
     settings = list(dict.fromkeys(key for row in rows for key in row.settings))
     outputs = list(dict.fromkeys(key for row in rows for key in (*row.best, *row.outputs)))
-    shown = [part for name in outputs for part in (f"BEST {name.upper()}", f"LAST {name.upper()}")]
-    heads = ["ID", "NAME", *(key.upper() for key in settings), "STATE", "ITERATION", "LOSS", *shown]
+    test_heads = [part for name in outputs for part in (f"BEST {name.upper()}", f"LAST {name.upper()}")]
+    heads = ["ID", "NAME", *(key.upper() for key in settings), "STATE", "ITERATION", "LOSS", *test_heads]
     tables.show(heads, [_cells(row, settings, outputs) for row in rows], tables.STATES)
 
 
@@ -54,9 +54,9 @@ def _cells(row: Row, settings: list[str], outputs: list[str]) -> list[str]:
     state = f"{row.state} at {row.log.diverged}" if row.log.diverged is not None else str(row.state)
     iteration = "-" if row.iteration is None else f"{row.iteration}/{row.max_iter}"
     loss = "-" if row.iteration is None else figure(row.loss, "nan")
-    own = [row.settings.get(key, "-") for key in settings]
+    values = [row.settings.get(key, "-") for key in settings]
     tests = [part for name in outputs for part in (_best(row, name), _last(row, name))]
-    return [row.id, row.name, *own, state, iteration, loss, *tests]
+    return [row.id, row.name, *values, state, iteration, loss, *tests]
 
 
 def _best(row: Row, name: str) -> str:

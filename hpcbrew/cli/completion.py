@@ -36,8 +36,8 @@ def _check_bash() -> None:
     """Raises RequestError if the bash on PATH is too old, as those of macOS and RHEL 7 are."""
     command = ["bash", "--norc", "-c", 'echo "$BASH_VERSION"']
     version = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False).stdout
-    found = re.match("([0-9]{1,3})[.]([0-9]{1,3})", version)
-    if found and (int(found[1]), int(found[2])) < OLDEST:
+    numbers = re.match("([0-9]{1,3})[.]([0-9]{1,3})", version)
+    if numbers and (int(numbers[1]), int(numbers[2])) < OLDEST:
         raise RequestError(
             f"this bash is {version.strip()}, and completion needs {OLDEST[0]}.{OLDEST[1]} or later; "
             "zsh and fish of any version will do: hpcbrew completion zsh"

@@ -75,9 +75,9 @@ def set_value(key: str, value: str, name: str | None) -> None:
         raise RequestError(f"{key}: {error}") from None
     if not WORD.fullmatch(value):
         raise RequestError(f"{key}: {value!r}: must be {WORDS}")
-    for setting, there in (("queue", profile.queues), ("gpu-type", profile.gpu_types)):
-        if key == setting and there and value not in there:
-            raise RequestError(f"{key}: {profile.name} has none called {value!r}. There are: {', '.join(there)}")
+    for setting, names in (("queue", profile.queues), ("gpu-type", profile.gpu_types)):
+        if key == setting and names and value not in names:
+            raise RequestError(f"{key}: {profile.name} has none called {value!r}. There are: {', '.join(names)}")
     user_settings.put_for(profile.name, key, value)
     tell(f"{key}: {value}, on {profile.name}  ({user_settings.path()})")
 

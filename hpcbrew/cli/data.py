@@ -39,13 +39,13 @@ def command() -> None:
 @json_option
 def info(database: Path, sheet: Path | None, as_json: bool) -> None:
     """Show the number of records in a database, their sizes, their labels and the mean."""
-    found = _survey(database, samples=SAMPLES if sheet else 0)
+    survey = _survey(database, samples=SAMPLES if sheet else 0)
     if sheet is not None:
-        _draw(sheet, found)
+        _draw(sheet, survey)
     if as_json:
-        say_json(_values(database, found), indent=2)
+        say_json(_values(database, survey), indent=2)
         return
-    for name, text in _lines(found):
+    for name, text in _lines(survey):
         say(wrapped(f"{name:9} {text}", indent=10))
     if sheet is not None:
         say(f"Wrote {sheet}")
@@ -56,24 +56,24 @@ def info(database: Path, sheet: Path | None, as_json: bool) -> None:
 @json_option
 def check(database: Path, as_json: bool) -> int:
     """Read and decode every record of a database, and name the broken ones. The exit status is 2 if there are any."""
-    named: list[dict[str, str]] = []
+    faults: list[dict[str, str]] = []
 
     def name(key: str, reason: str) -> None:
-        if len(named) == BROKEN:
+        if len(faults) == BROKEN:
             return
-        named.append({"record": key, "reason": reason})
+        faults.append({"record": key, "reason": reason})
         if not as_json:
             tell(f'record "{key}": {reason}')
 
-    found = _survey(database, broken=name)
+    survey = _survey(database, broken=name)
     if as_json:
-        say_json({"records": found.records, "broken": found.broken, "first": named}, indent=2)
-        return 2 if found.broken else 0
-    if found.broken > len(named):
-        say(f"… and {found.broken - len(named):,} more")
-    state = f"{found.broken:,} of them broken" if found.broken else "all well"
-    tell(f"{database}: {found.records:,} records, {state}")
-    return 2 if found.broken else 0
+        say_json({"records": survey.records, "broken": survey.broken, "first": faults}, indent=2)
+        return 2 if survey.broken else 0
+    if survey.broken > len(faults):
+        say(f"… and {survey.broken - len(faults):,} more")
+    state = f"{survey.broken:,} of them broken" if survey.broken else "all well"
+    tell(f"{database}: {survey.records:,} records, {state}")
+    return 2 if survey.broken else 0
 
 
 def _survey(path: Path, samples: int = 0, broken: Callable[[str, str], None] = lambda key, reason: None) -> "Survey":
@@ -91,57 +91,57 @@ def _survey(path: Path, samples: int = 0, broken: Callable[[str, str], None] = l
         database.close()
 
 
-def _draw(path: Path, found: "Survey") -> None:
+def _draw(path: Path, survey: "Survey") -> None:
     from engine.data import contact_sheet  # noqa: PLC0415
 
     if path.suffix.lower() != ".png":
         raise RequestError(f"--sheet {path}: only PNG can be written: name it {path.with_suffix('.png')}")
-    if not found.samples:
+    if not survey.samples:
         raise RequestError(f"--sheet {path}: the database has no record that can be shown")
-    shown = contact_sheet.contact_sheet(
-        [s.pixels for s in found.samples], [" ".join(map(str, s.labels)) for s in found.samples]
+    sheet = contact_sheet.contact_sheet(
+        [s.pixels for s in survey.samples], [" ".join(map(str, s.labels)) for s in survey.samples]
     )
-    contact_sheet.write(path, shown)
+    contact_sheet.write(path, sheet)
 
 
-def _values(path: Path, found: "Survey") -> dict[str, Any]:
+def _values(path: Path, survey: "Survey") -> dict[str, Any]:
     return {
         "path": str(path),
-        "records": found.records,
-        "bytes": found.size,
-        "broken": found.broken,
-        "shapes": [{"shape": list(shape), "records": n} for shape, n in found.shapes.most_common()],
-        "forms": dict(found.forms),
-        "means": {str(channels): means for channels, means in found.means.items()},
-        **({} if found.boxes is None else {"boxes": found.boxes}),
-        "labels": {str(label): n for label, n in sorted(found.labels.items())},
+        "records": survey.records,
+        "bytes": survey.size,
+        "broken": survey.broken,
+        "shapes": [{"shape": list(shape), "records": n} for shape, n in survey.shapes.most_common()],
+        "forms": dict(survey.forms),
+        "means": {str(channels): means for channels, means in survey.means.items()},
+        **({} if survey.boxes is None else {"boxes": survey.boxes}),
+        "labels": {str(label): n for label, n in sorted(survey.labels.items())},
     }
 
 
-def _lines(found: "Survey") -> Iterator[tuple[str, str]]:
+def _lines(survey: "Survey") -> Iterator[tuple[str, str]]:
     """Yields the lines of `info`, each as a name and a text."""
-    yield "records", f"{found.records:,}, {short_size(found.size)}"
-    if found.broken:
-        yield "broken", f"{found.broken:,}; `hpcbrew data check` names them"
-    for shape, records in found.shapes.most_common(SHAPES):
+    yield "records", f"{survey.records:,}, {short_size(survey.size)}"
+    if survey.broken:
+        yield "broken", f"{survey.broken:,}; `hpcbrew data check` names them"
+    for shape, records in survey.shapes.most_common(SHAPES):
         yield "pictures", f"{records:,} of {'×'.join(map(str, shape))} (channels × height × width)"
-    if (more := len(found.shapes) - SHAPES) > 0:
+    if (more := len(survey.shapes) - SHAPES) > 0:
         yield "", f"and {more:,} other sizes"
-    yield "stored", ", ".join(f"{records:,} {form}" for form, records in found.forms.most_common())
-    for channels, means in found.means.items():
+    yield "stored", ", ".join(f"{records:,} {form}" for form, records in survey.forms.most_common())
+    for channels, means in survey.means.items():
         yield "mean", f"{', '.join(f'{mean:.4g}' for mean in means)}" + (" (blue, green, red)" if channels == 3 else "")
-    if found.boxes is not None:
-        yield "boxes", f"{found.boxes:,}"
-    yield from _labels(found.labels, "records" if found.boxes is None else "boxes")
+    if survey.boxes is not None:
+        yield "boxes", f"{survey.boxes:,}"
+    yield from _labels(survey.labels, "records" if survey.boxes is None else "boxes")
 
 
-def _labels(labels: Counter[int], counted: str) -> Iterator[tuple[str, str]]:
+def _labels(labels: Counter[int], unit: str) -> Iterator[tuple[str, str]]:
     if not labels:
         return
     most = max(labels.values())
     yield (
         "labels",
-        f"{len(labels):,}, from {min(labels)} to {max(labels)}; {min(labels.values()):,} to {most:,} {counted} each",
+        f"{len(labels):,}, from {min(labels)} to {max(labels)}; {min(labels.values()):,} to {most:,} {unit} each",
     )
     if len(labels) > LABELS:
         return

@@ -37,19 +37,19 @@ def command(job: str, into: Path | None, as_json: bool) -> None:
     files = fetching.wanted(record, transport)
     folder = into or fetching.default_folder(record)
     points = run_folder.describe(record, transport).points if record.is_array else ()
-    with moving("fetching", sum(files.values())) as said:
-        fetched = fetching.fetch(record, files, transport, folder, said, warn, points)
-    here = {name: path.relative_to(folder) for name, path in fetched.places.items()}
+    with moving("fetching", sum(files.values())) as on_bytes:
+        fetched = fetching.fetch(record, files, transport, folder, on_bytes, warn, points)
+    paths = {name: path.relative_to(folder) for name, path in fetched.places.items()}
     if as_json:
-        unchanged = sorted(str(here[name]) for name in fetched.unchanged)
-        names = sorted(map(str, here.values()))
+        unchanged = sorted(str(paths[name]) for name in fetched.unchanged)
+        names = sorted(map(str, paths.values()))
         say_json({**record.as_json(), "into": str(folder), "files": names, "unchanged": unchanged}, indent=2)
         return
     new = len(files) - len(fetched.unchanged)
     size = short_size(sum(files.values()))
     tell(f"{len(files)} files, {size}, in {folder}: {new} fetched, {len(fetched.unchanged)} unchanged")
-    models = {path.parent for name, path in here.items() if name.parent.name == layout.SNAPSHOTS}
+    models = {path.parent for name, path in paths.items() if name.parent.name == layout.SNAPSHOTS}
     for place in sorted(models):
-        newest = run_folder.newest_model([path.name for path in here.values() if path.parent == place])
+        newest = run_folder.newest_model([path.name for path in paths.values() if path.parent == place])
         if newest:
             tell(f"Model: {folder / place / newest}")

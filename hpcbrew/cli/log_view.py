@@ -30,11 +30,11 @@ def show(
         log = LogTail(reader, path)
         if lines is not None:
             skip(log, lines)
-        shown = _Bytes(out) if record is None else _Object(out, record, path)
+        writer = _Bytes(out) if record is None else _Object(out, record, path)
         for piece in log.grown():
-            shown.write(piece)
+            writer.write(piece)
         if log.found or record is not None:
-            shown.end(None)
+            writer.end(None)
         return log.found
     finally:
         reader.close()
@@ -61,56 +61,56 @@ def follow(
     As JSON, each line becomes an object as it arrives, and the last object is the job. Ctrl-C detaches from the job,
     which goes on, and returns 130.
     """
-    followed = _Followed(record, site, path, _Objects(out) if as_json else _Bytes(out))
-    told: set[object] = set()
+    view = _LogView(record, site, path, _Objects(out) if as_json else _Bytes(out))
+    warned: set[object] = set()
 
-    def tell(what: object, note: str) -> None:
-        if what not in told:
+    def tell(subject: object, note: str) -> None:
+        if subject not in warned:
             warn(note)
-            told.add(what)
+            warned.add(subject)
 
     try:
         if lines is not None:
-            skip(followed.log, lines)
-        followed.news()
-        followed.reader.close()
-        for tracked in looks(record, site, ledger, warn, followed.rest):
-            followed.news()
+            skip(view.log, lines)
+        view.news()
+        view.reader.close()
+        for tracked in looks(record, site, ledger, warn, view.rest):
+            view.news()
             if tracked.trouble:
                 tell(tracked.trouble, f"{record.cluster} could not be asked: {tracked.trouble}")
-            if not followed.log.found:
+            if not view.log.found:
                 tell(tracked.record.status.state.final, missing(tracked.record, path))
-        followed.shown.end(tracked)
+        view.writer.end(tracked)
         return tracked.record.status.shell_status
     except KeyboardInterrupt:
         say("\nThe job goes on.", err=True)
         return DETACHED
     finally:
-        followed.reader.close()
+        view.reader.close()
 
 
-class _Followed:
+class _LogView:
     """A log that is shown as it grows, between two queries of its job's state."""
 
-    def __init__(self, record: JobRecord, site: Site, path: PurePosixPath, shown: "_Bytes") -> None:
-        self.reader, self.shown = site.transport.reader(), shown
+    def __init__(self, record: JobRecord, site: Site, path: PurePosixPath, writer: "_Bytes") -> None:
+        self.reader, self.writer = site.transport.reader(), writer
         self.log = LogTail(self.reader, path, warn)
         self._exit = record.run_folder / layout.EXIT
 
     def news(self) -> None:
         """Shows what is new."""
         for piece in self.log.grown():
-            self.shown.write(piece)
+            self.writer.write(piece)
 
     def rest(self, seconds: float, step: float) -> None:
         """A `follow.Rest` that keeps showing what is new. It closes the session at the end, since some servers allow
         only one at a time."""
-        begun = looked = time.monotonic()
-        while (left := begun + seconds - time.monotonic()) > 0:
-            wait(min(LOOK, step, left))
+        start = last_look = time.monotonic()
+        while (remaining := start + seconds - time.monotonic()) > 0:
+            wait(min(LOOK, step, remaining))
             self.news()
-            if time.monotonic() - looked >= step:
-                looked = time.monotonic()
+            if time.monotonic() - last_look >= step:
+                last_look = time.monotonic()
                 if lasting(self._ended, warn):
                     break
         self.reader.close()
@@ -177,7 +177,7 @@ class _Object(_Bytes):
     def __init__(self, out: IO[bytes], record: JobRecord, path: PurePosixPath) -> None:
         super().__init__(out)
         self.lines = Lines()
-        self.before = b""
+        self.separator = b""
         head = json.dumps({**record.as_json(), "log": str(path)}, indent=2).removesuffix("\n}")
         out.write(head.encode() + b',\n  "lines": [')
 
@@ -187,10 +187,10 @@ class _Object(_Bytes):
         self.out.flush()
 
     def _line(self, line: bytes) -> None:
-        self.out.write(self.before + b"\n    " + json.dumps(line.decode(errors="replace")).encode())
-        self.before = b","
+        self.out.write(self.separator + b"\n    " + json.dumps(line.decode(errors="replace")).encode())
+        self.separator = b","
 
     def end(self, tracked: TrackedJob | None) -> None:
         if rest := self.lines.rest():
             self._line(rest)
-        super().write((b"\n  " if self.before else b"") + b"]\n}\n")
+        super().write((b"\n  " if self.separator else b"") + b"]\n}\n")

@@ -52,32 +52,32 @@ def command(source: str, target: Path | None, side: int | None, seed: int) -> No
       hpcbrew new lenet my-lenet
       hpcbrew new resnet50 my-resnet
     """
-    given = Path(source)
-    if source in shipped.models() or not given.exists():
+    path = Path(source)
+    if source in shipped.models() or not path.exists():
         lines = _of_model(source, target or Path(source))
     else:
-        name = given.absolute().name if given.is_dir() else given.stem
-        lines = _of_pictures(given, target or Path(f"{name}-net"), side, seed)
+        name = path.absolute().name if path.is_dir() else path.stem
+        lines = _of_pictures(path, target or Path(f"{name}-net"), side, seed)
     for line in lines:
         say(wrapped_command(line)) if line.startswith("  ") else tell(line)
 
 
-def _of_pictures(given: Path, target: Path, side: int | None, seed: int) -> list[str]:
+def _of_pictures(source: Path, target: Path, side: int | None, seed: int) -> list[str]:
     from hpcbrew.start import pictures, small_net  # noqa: PLC0415 - slow to import, and not needed for a model
 
-    found = pictures.of_folder(given) if given.is_dir() else pictures.of_list(given)
-    division = pictures.divide(found, seed)
-    net = small_net.design(folder.net_name(target), found, division, side)
-    folder.write(target, {**folder.texts(found, division), **small_net.prototxts(net)})
+    images = pictures.of_folder(source) if source.is_dir() else pictures.of_list(source)
+    division = pictures.divide(images, seed)
+    net = small_net.design(folder.net_name(target), images, division, side)
+    folder.write(target, {**folder.texts(images, division), **small_net.prototxts(net)})
     size = f"{net.size[0]}×{net.size[1]}"
     lines = [
-        f"{target}: {len(found.names)} {'grey ' if net.grey else ''}pictures of {len(found.classes)} classes: "
+        f"{target}: {len(images.names)} {'grey ' if net.grey else ''}pictures of {len(images.classes)} classes: "
         f"{net.train} for training (train.txt), {net.val} for validation (val.txt), {net.test} for the test (test.txt)",
         f"Net: {len(net.channels)} convolutions, pictures {'stretched to' if net.stretch else 'of'} {size}; "
         f"{net.max_iter} iterations of {net.batch} pictures (train_val.prototxt, solver.prototxt, deploy.prototxt)",
     ]
-    lines += [f"Left out: {fault}" for fault in found.left_out[:SHOWN]]
-    lines += [f"Left out: {more} more"] if (more := len(found.left_out) - SHOWN) > 0 else []
+    lines += [f"Left out: {fault}" for fault in images.left_out[:SHOWN]]
+    lines += [f"Left out: {more} more"] if (more := len(images.left_out) - SHOWN) > 0 else []
     model = shlex.quote(str(target / "train_val.prototxt"))
     return [
         *lines,

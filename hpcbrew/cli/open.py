@@ -33,8 +33,8 @@ def command(job: str) -> None:
             os.chdir(record.run_folder)
         os.execvp(words[0], words)  # noqa: S606 - an argument list, and a shell is what was asked for
     except OSError as error:
-        at = words[0] if error.filename is None else error.filename
-        raise TransportError(f"{at}: {error.strerror}: no shell could be opened for {record.name}") from None
+        path = words[0] if error.filename is None else error.filename
+        raise TransportError(f"{path}: {error.strerror}: no shell could be opened for {record.name}") from None
 
 
 def shell(record: JobRecord) -> list[str]:
@@ -42,5 +42,5 @@ def shell(record: JobRecord) -> list[str]:
     if record.address.host is None:
         return [os.environ.get("SHELL") or "/bin/sh"]
     script = f'cd -- {shlex.quote(str(record.run_folder))} && exec "${{SHELL:-/bin/sh}}" -l'
-    own = ("-a", "-o", "RemoteCommand=none")  # the cluster's administrators could use the agent's keys
-    return ["ssh", "-t", *own, *ssh_config.arguments(record.address.host), f"exec sh -c {quoted(script)}"]
+    options = ("-a", "-o", "RemoteCommand=none")  # the cluster's administrators could use the agent's keys
+    return ["ssh", "-t", *options, *ssh_config.arguments(record.address.host), f"exec sh -c {quoted(script)}"]

@@ -26,11 +26,11 @@ CELL = 200
 
 def say(*parts: str | tuple[str, str], err: bool = False, end: str = "\n") -> None:
     """Prints the parts, joined. A pair is text and its colour, which is used on terminals that show colours."""
-    shown = (
+    texts = (
         printable(part) if isinstance(part, str) else click.style(printable(part[0], one_line=True), fg=part[1])
         for part in parts
     )
-    click.echo("".join(shown) + end, nl=False, err=err)
+    click.echo("".join(texts) + end, nl=False, err=err)
 
 
 def warn(words: str) -> None:
@@ -79,8 +79,8 @@ def json_text(value: object, indent: int | None = None) -> str:
 
 def cell(text: str) -> str:
     """Returns `text` as a table shows it: on one line, of at most CELL characters."""
-    shown = printable(text[: CELL + 1], one_line=True)
-    return shown if len(shown) <= CELL else f"{shown[: CELL - 1]}…"
+    line = printable(text[: CELL + 1], one_line=True)
+    return line if len(line) <= CELL else f"{line[: CELL - 1]}…"
 
 
 def log_output(*, as_json: bool = False) -> IO[bytes]:

@@ -49,42 +49,42 @@ def command(
       hpcbrew plot train.log
     """
     view = View("Seconds" if by_time else "Iters", smooth, rate, throughput)
-    found = _found(jobs)
-    if not any(log.train or log.tests for log in found.values()):
+    curves = _curves(jobs)
+    if not any(log.train or log.tests for log in curves.values()):
         raise RequestError(f"{', '.join(jobs)}: nothing was trained or tested yet; hpcbrew status shows the state")
     if out is None:
-        _in_text(found, view, log=log)
+        _in_text(curves, view, log=log)
     else:
-        picture(found, view, out, log=log)
+        picture(curves, view, out, log=log)
         tell(f"Wrote {out}")
 
 
-def picture(found: dict[str, TrainingLog], view: View, path: Path, *, log: bool = False) -> None:
+def picture(curves: dict[str, TrainingLog], view: View, path: Path, *, log: bool = False) -> None:
     """Draws into a file. Raises RequestError if that fails."""
     try:
-        compare.draw(found, view, path, log=log)
+        compare.draw(curves, view, path, log=log)
     except ImportError:
         raise RequestError("pictures need matplotlib: pip install matplotlib") from None
     except (OSError, ValueError) as error:
         raise RequestError(f"{path}: cannot be written: {error}") from None
 
 
-def _found(asked: Sequence[str]) -> dict[str, TrainingLog]:
+def _curves(names: Sequence[str]) -> dict[str, TrainingLog]:
     """Returns the curves of jobs, and of files that are not jobs, by label. Raises LedgerError for what is neither."""
     ledger = Ledger()
     records: list[JobRecord] = []
     files: dict[str, TrainingLog] = {}
-    for one in asked:
+    for name in names:
         try:
-            records.append(ledger.find(one))
+            records.append(ledger.find(name))
         except LedgerError:
-            if not _has_course(Path(one)):
+            if not _has_course(Path(name)):
                 raise
-            files[one] = _file(Path(one))
+            files[name] = _file(Path(name))
     jobs = compare.logs(compare.rows(records, ledger, warn)) if records else {}
     if files and "" in jobs:
         jobs = {records[0].name: jobs[""]}
-    return {"": next(iter(files.values()))} if len(asked) == len(files) == 1 else {**jobs, **files}
+    return {"": next(iter(files.values()))} if len(names) == len(files) == 1 else {**jobs, **files}
 
 
 def _has_course(path: Path) -> bool:
@@ -100,9 +100,9 @@ def _file(path: Path) -> TrainingLog:
     return training_log.read(path)
 
 
-def _in_text(found: dict[str, TrainingLog], view: View, *, log: bool) -> None:
+def _in_text(curves: dict[str, TrainingLog], view: View, *, log: bool) -> None:
     width = min(terminal_width(), 120) - 1
     braille = (sys.stdout.encoding or "").lower().startswith("utf")
-    panels = list(log_panels.panels(found, view))
+    panels = list(log_panels.panels(curves, view))
     for line in curves_in_text.draw(panels, view.title, width, HEIGHT, log=log, braille=braille):
         say(*(part if group is None else (part, COLOURS[group % len(COLOURS)]) for part, group in line))

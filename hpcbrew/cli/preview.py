@@ -57,13 +57,13 @@ def as_json(plan: JobPlan) -> dict[str, object]:
 def as_text(plan: JobPlan, *, full: bool = False) -> str:
     """Returns the summary; if `full`, also the script, all files and the commands, each under a heading; and at the end
     the warnings, what is not known, and what is missing."""
-    more = _details(plan) if full else [wrapped("--full also shows the job script, all files and the commands.")]
+    details = _details(plan) if full else [wrapped("--full also shows the job script, all files and the commands.")]
     ends = [
         *(f"Warning: {words}" for words in plan.warnings),
         *(f"Not known: {words}" for words in plan.unknown),
         *([f"This cannot be submitted yet. {plan.missing}"] if plan.missing else []),
     ]
-    return "\n".join([*summary(plan), *more, "Nothing was sent or submitted.", *map(wrapped, ends)])
+    return "\n".join([*summary(plan), *details, "Nothing was sent or submitted.", *map(wrapped, ends)])
 
 
 def summary(plan: JobPlan) -> Iterator[str]:
@@ -77,8 +77,8 @@ def summary(plan: JobPlan) -> Iterator[str]:
         rows["snapshots"] = f"they take about {short_size(plan.snapshots)} on scratch"
     rows["files"] = _sent(plan)
     if plan.files_on_cluster:
-        named = "; ".join(f"{role}: {path}" for role, path in plan.files_on_cluster)
-        rows["used there"] = f"{named}. Not on this machine; checked on {plan.address.cluster} before anything is sent"
+        files = "; ".join(f"{role}: {path}" for role, path in plan.files_on_cluster)
+        rows["used there"] = f"{files}. Not on this machine; checked on {plan.address.cluster} before anything is sent"
     rows |= {"run folder": f"{plan.scratch.rstrip('/') or 'local'}/{plan.run_folder}"}
     for head, words in rows.items():
         yield wrapped(f"  {head:<12}{words}", indent=14)
@@ -86,19 +86,19 @@ def summary(plan: JobPlan) -> Iterator[str]:
 
 def resources(plan: JobPlan) -> str:
     """Returns what each job gets: `2 nodes, each with 4 cores, 1 GPU, 24 GiB of memory`."""
-    asked = plan.resources
-    each = [count(asked.cpus, "core")]
-    each += [count(asked.gpus, "GPU")] if asked.gpus else []
-    each += [f"{short_size(asked.mem)} of memory"] if asked.mem else []
-    each += [f"{key}={value}" for key, value in asked.select.items()]
-    return f"{count(asked.nodes, 'node')}{', each' if asked.nodes > 1 else ''} with {', '.join(each)}"
+    per_job = plan.resources
+    each = [count(per_job.cpus, "core")]
+    each += [count(per_job.gpus, "GPU")] if per_job.gpus else []
+    each += [f"{short_size(per_job.mem)} of memory"] if per_job.mem else []
+    each += [f"{key}={value}" for key, value in per_job.select.items()]
+    return f"{count(per_job.nodes, 'node')}{', each' if per_job.nodes > 1 else ''} with {', '.join(each)}"
 
 
 def _limits(plan: JobPlan) -> str:
-    asked = plan.resources
-    words = [f"walltime {clock(asked.walltime)}"]
-    words += [f"queue {asked.queue}"] if asked.queue else []
-    words += [f"project {asked.project}"] if asked.project else []
+    per_job = plan.resources
+    words = [f"walltime {clock(per_job.walltime)}"]
+    words += [f"queue {per_job.queue}"] if per_job.queue else []
+    words += [f"project {per_job.project}"] if per_job.project else []
     if plan.links != 1:
         words.append("as many successive jobs as it takes" if plan.links is None else f"{plan.links} jobs")
     return ", ".join(words)
@@ -111,16 +111,16 @@ def gpu_hours(plan: JobPlan) -> float:
 
 
 def _node_hours(plan: JobPlan) -> float:
-    asked = plan.resources
-    return asked.nodes * asked.walltime / 3600 * (plan.points or 1) * (plan.links or 1)
+    per_job = plan.resources
+    return per_job.nodes * per_job.walltime / 3600 * (plan.points or 1) * (plan.links or 1)
 
 
 def _cost(plan: JobPlan) -> str:
-    hours, what = gpu_hours(plan), "GPU"
+    hours, unit = gpu_hours(plan), "GPU"
     if not hours:
-        hours, what = plan.resources.cpus * _node_hours(plan), "core"
+        hours, unit = plan.resources.cpus * _node_hours(plan), "core"
     number = f"{hours:,.0f}" if hours >= 1000 else f"{max(hours, 0.01):.4g}"
-    return f"at most {number} {what} hours{' for each of its jobs' if plan.links is None else ''}"
+    return f"at most {number} {unit} hours{' for each of its jobs' if plan.links is None else ''}"
 
 
 def _sent(plan: JobPlan) -> str:

@@ -23,38 +23,46 @@ def removable(records: Iterable[JobRecord], ledger: Ledger) -> tuple[list[Remova
     """Returns the jobs that may be removed, and for each of the others, after a warning, the object that `--json`
     prints."""
     sites: Sites = {}
-    found: list[Removal] = []
-    kept: list[dict[str, object]] = []
+    removals: list[Removal] = []
+    refusals: list[dict[str, object]] = []
     for record in records:
         try:
-            found.append(removal.look(record, ledger, sites))
-        except HpcbrewError as refused:
-            warn(f"error: {record.name} ({record.id or record.token}): {refused}")
-            kept.append({**record.as_json(), "removed": False, "error": str(refused)})
-    return found, kept
+            removals.append(removal.look(record, ledger, sites))
+        except HpcbrewError as error:
+            warn(f"error: {record.name} ({record.id or record.token}): {error}")
+            refusals.append({**record.as_json(), "removed": False, "error": str(error)})
+    return removals, refusals
 
 
 def take_away(
-    found: list[Removal], kept: list[dict[str, object]], ledger: Ledger, *, yes: bool, dry_run: bool, as_json: bool
+    removals: list[Removal],
+    refusals: list[dict[str, object]],
+    ledger: Ledger,
+    *,
+    yes: bool,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Shows what `removable` returned, asks for confirmation, and removes it. The exit status is 2 if any job was
     refused."""
-    total = short_size(sum(each.size for each in found))
+    total = short_size(sum(each.size for each in removals))
     if not as_json:
-        for each in found:
+        for each in removals:
             record = each.record
-            what = f"{count(each.files, 'file')}, {short_size(each.size)}"
-            tell(f"{record.name} ({record.id or record.token}), {record.status.state}: {what}, {record.run_folder}")
-    if found and not dry_run:
-        confirm(f"Remove {count(len(found), 'job')}, {total}?", yes=yes)
-        for each in found:
+            contents = f"{count(each.files, 'file')}, {short_size(each.size)}"
+            tell(f"{record.name} ({record.id or record.token}), {record.status.state}: {contents}, {record.run_folder}")
+    if removals and not dry_run:
+        confirm(f"Remove {count(len(removals), 'job')}, {total}?", yes=yes)
+        for each in removals:
             removal.remove(each, ledger)
-    done = [{**each.record.as_json(), "removed": not dry_run, "files": each.files, "size": each.size} for each in found]
+    rows = [
+        {**each.record.as_json(), "removed": not dry_run, "files": each.files, "size": each.size} for each in removals
+    ]
     if as_json:
-        say_json([*done, *kept], indent=2)
-    elif found:
+        say_json([*rows, *refusals], indent=2)
+    elif removals:
         tell(f"Nothing was removed; it would be {total}" if dry_run else f"Removed: {total}")
-    if kept:
+    if refusals:
         raise SystemExit(2)
 
 

@@ -46,16 +46,16 @@ class Ways:
 def submit(solver: Path, cluster: str, options: dict[str, Any], ways: Ways) -> None:
     """`hpcbrew submit`."""
     profile = profiles.load(cluster)
-    asked = request(solver, profile, options, ask=not ways.dry_run)
-    send(plan_job(asked, profile, hardware.here(), new_token()), str(solver.absolute()), ways)
+    job_request = request(solver, profile, options, ask=not ways.dry_run)
+    send(plan_job(job_request, profile, hardware.here(), new_token()), str(solver.absolute()), ways)
 
 
 def sweep(solver: Path, axes: tuple[str, ...], cluster: str, options: dict[str, Any], ways: Ways) -> None:
     """`hpcbrew sweep`."""
     points = sweeping.points(axes)
     profile = profiles.load(cluster)
-    asked = request(solver, profile, options, ask=not ways.dry_run)
-    send(sweeping.plan(asked, profile, points, hardware.here(), new_token()), str(solver.absolute()), ways)
+    job_request = request(solver, profile, options, ask=not ways.dry_run)
+    send(sweeping.plan(job_request, profile, points, hardware.here(), new_token()), str(solver.absolute()), ways)
 
 
 def resume(job: str, options: dict[str, Any], ways: Ways) -> None:
@@ -67,9 +67,9 @@ def resume(job: str, options: dict[str, Any], ways: Ways) -> None:
     if not status.state.final:
         raise RequestError(f"{record.name} ({record.id}) is {status.state}: only an ended job can be resumed")
     profile = profiles.load(record.cluster)
-    asked = request(Path(record.solver), profile, options)
+    job_request = request(Path(record.solver), profile, options)
     previous = resuming.read(record, site.transport)
-    send(resuming.plan(previous, asked, profile, hardware.here(), new_token()), record.solver, ways)
+    send(resuming.plan(previous, job_request, profile, hardware.here(), new_token()), record.solver, ways)
 
 
 def request(solver: Path, profile: Cluster, options: dict[str, Any], *, ask: bool = True) -> JobRequest:
@@ -86,8 +86,8 @@ def request(solver: Path, profile: Cluster, options: dict[str, Any], *, ask: boo
     mail, after = options.pop("mail"), options.pop("after")
     if mail and (profile.scheduler == "local" or not ADDRESS.fullmatch(mail)):
         local = profile.scheduler == "local"
-        why = "the queue on this machine sends no mail" if local else "is not a valid mail address"
-        raise RequestError(f"--mail {mail}: {why}")
+        reason = "the queue on this machine sends no mail" if local else "is not a valid mail address"
+        raise RequestError(f"--mail {mail}: {reason}")
     waits_for, unknown = _dependency(after, profile, ask=ask) if after else (None, "")
     gpu, gpus = options.pop("gpu", False), options.pop("gpus_per_node", None)
     return JobRequest(
@@ -105,16 +105,16 @@ def request(solver: Path, profile: Cluster, options: dict[str, Any], *, ask: boo
 
 def _settings(profile: Cluster, options: dict[str, Any]) -> dict[str, Any]:
     """Returns the user's settings for the cluster, for the options that were not given."""
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for key, value in user_settings.of_cluster(profile.name).items():
         option = key.replace("-", "_")
         if options[option] is not None or (key == "gpu-type" and not (options["gpu"] or options["gpus_per_node"])):
             continue
         try:
-            found[option] = {"walltime": units.asked_time, "mem": units.asked_size}.get(key, str)(value)
+            settings[option] = {"walltime": units.asked_time, "mem": units.asked_size}.get(key, str)(value)
         except ValueError as error:
             raise ProfileError(f"{user_settings.path()}: {profile.name}: {key}: {error}") from None
-    return found
+    return settings
 
 
 def _dependency(job: str, profile: Cluster, *, ask: bool) -> tuple[After | None, str]:

@@ -71,8 +71,8 @@ def command(
         confirm=lambda question: not asks or click.confirm(printable(question), default=True, err=True),
     )
     gpus = True if gpu else False if cpu else None
-    known = user_settings.of_cluster(cluster)
-    project, queue = project or known.get("project"), queue or known.get("queue")
+    settings = user_settings.of_cluster(cluster)
+    project, queue = project or settings.get("project"), queue or settings.get("queue")
     transport = steps.run(profile, person, moving, say, gpus=gpus, offline=offline)
     if no_job:
         _remember(cluster, project, queue)

@@ -84,8 +84,8 @@ def _show_all(
 def _chosen(ledger: Ledger, jobs: tuple[str, ...], *, show_all: bool) -> list[JobRecord]:
     """Returns the requested jobs, oldest first; without names, the recent ones. Raises LedgerError."""
     if jobs:
-        found = [record for job in jobs for record in _named(ledger, job)]
-        return list({record.token: record for record in found}.values())
+        records = [record for job in jobs for record in _named(ledger, job)]
+        return list({record.token: record for record in records}.values())
     recent = time.time() - RECENT
     return [r for r in ledger.all() if show_all or not r.status.state.final or r.submitted > recent]
 
@@ -93,10 +93,10 @@ def _chosen(ledger: Ledger, jobs: tuple[str, ...], *, show_all: bool) -> list[Jo
 def _named(ledger: Ledger, job: str) -> list[JobRecord]:
     if not set("*?") & set(job):
         return [ledger.find(job)]
-    found = [r for r in ledger.all() if fnmatchcase(r.name, job) or fnmatchcase(r.id or "", job)]
-    if not found:
+    records = [r for r in ledger.all() if fnmatchcase(r.name, job) or fnmatchcase(r.id or "", job)]
+    if not records:
         raise LedgerError(f"no job's name or id matches {job!r}; hpcbrew status --all lists all jobs")
-    return found
+    return records
 
 
 def _looked_at(
@@ -114,12 +114,12 @@ def _looked_at(
 def _look_back(ended: list[JobRecord], ledger: Ledger, sites: dict[Address, Site], *, named: bool) -> None:
     """Reads the outcomes of ended jobs for which the ledger has none yet. For jobs that the user has not `named`, only
     this machine and clusters that are connected anyway are asked."""
-    known = ledger.outcomes()
-    of: dict[Address, list[JobRecord]] = {}
+    outcomes = ledger.outcomes()
+    by_address: dict[Address, list[JobRecord]] = {}
     for record in ended:
-        if record.token not in known and (named or record.address in sites or record.address.transport == "local"):
-            of.setdefault(record.address, []).append(record)
-    for address, records in of.items():
+        if record.token not in outcomes and (named or record.address in sites or record.address.transport == "local"):
+            by_address.setdefault(record.address, []).append(record)
+    for address, records in by_address.items():
         with suppress(HpcbrewError):
             look_back(sites.get(address) or reach(address), records, ledger)
 
@@ -176,5 +176,5 @@ def _best(outcome: Outcome) -> str:
 def _time(outcome: Outcome, state: JobState) -> str:
     if state.final:
         return "" if outcome.ran is None else span(outcome.ran)
-    left = outcome.progress.seconds_left if outcome.progress and state is JobState.RUNNING else None
-    return "" if left is None else f"{span(left)} left"
+    seconds = outcome.progress.seconds_left if outcome.progress and state is JobState.RUNNING else None
+    return "" if seconds is None else f"{span(seconds)} left"

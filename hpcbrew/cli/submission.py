@@ -71,10 +71,10 @@ def _flag(name: str, help_text: str, **attributes: Any) -> Callable[[Any], Any]:
     def callback(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
         if value is None or value is False:
             return
-        given = "" if value is True else str(value)
-        if not re.fullmatch(VALUES[name], given):
-            raise click.BadParameter(f"{given!r} is not a valid {attributes.get('metavar', 'value')}")
-        ctx.params["flags"] = (*ctx.params.get("flags", ()), (name, given))
+        text = "" if value is True else str(value)
+        if not re.fullmatch(VALUES[name], text):
+            raise click.BadParameter(f"{text!r} is not a valid {attributes.get('metavar', 'value')}")
+        ctx.params["flags"] = (*ctx.params.get("flags", ()), (name, text))
 
     option = f"--{name.replace('_', '-')}"
     return click.option(option, expose_value=False, callback=callback, help=help_text, **attributes)

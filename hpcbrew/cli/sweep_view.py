@@ -26,13 +26,13 @@ def training(record: JobRecord, site: Site, ledger: Ledger, *, as_json: bool) ->
     """
     try:
         settings = run_folder.describe(record, site.transport).points
-        shown = Objects() if as_json else Bars(settings) if sys.stdout.isatty() else Lines(settings)
-        with shown.bar:
-            for seen in follow.sweep(record, len(settings), site, ledger, warn):
-                shown.look(seen.points)
-        ended = seen.tracked.record
+        view = Objects() if as_json else Bars(settings) if sys.stdout.isatty() else Lines(settings)
+        with view.bar:
+            for look in follow.sweep(record, len(settings), site, ledger, warn):
+                view.look(look.points)
+        ended = look.tracked.record
         if as_json:
-            say(json_text(seen.tracked.as_json()))
+            say(json_text(look.tracked.as_json()))
         else:
             compare.table(comparing.rows([ended], ledger, warn))
             tell(f"{str(ended.status.state).capitalize()}{because(ended.status)}")
@@ -52,22 +52,22 @@ class Lines:
     def __init__(self, settings: Sequence[dict[str, str]]) -> None:
         varied = {key for point in settings for key in point if len({other.get(key) for other in settings}) > 1}
         self._settings = [{key: value for key, value in point.items() if key in varied} for point in settings]
-        self._told: dict[int, object] = {}
+        self._states: dict[int, object] = {}
 
     def look(self, points: Sequence[TrackedJob]) -> None:
         for number, point in enumerate(points, 1):
-            going = point.progress
-            now = (point.record.status, going.tested if going else None)
-            if self._told.get(number) != now:
-                self._told[number] = now
+            progress = point.progress
+            state = (point.record.status, progress.tested if progress else None)
+            if self._states.get(number) != state:
+                self._states[number] = state
                 self.changed(number, point)
 
     def changed(self, number: int, point: TrackedJob) -> None:
         self.say(f"{self.name(number, point)}: {point.record.status.state}{because(point.record.status)}{_test(point)}")
 
     def name(self, number: int, point: TrackedJob) -> str:
-        own = ", ".join(f"{key} {value}" for key, value in self._settings[number - 1].items())
-        return cell(f"{point.record.name} ({own})")
+        settings = ", ".join(f"{key} {value}" for key, value in self._settings[number - 1].items())
+        return cell(f"{point.record.name} ({settings})")
 
     def say(self, line: str) -> None:
         say(line)
@@ -96,22 +96,24 @@ class Bars(Lines):
 
         super().__init__(settings)
         columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn()
-        self.bar = Progress(*columns, TextColumn("{task.fields[said]}", markup=False))
+        self.bar = Progress(*columns, TextColumn("{task.fields[figures]}", markup=False))
         self._tasks: dict[int, Any] = {}
 
     def look(self, points: Sequence[TrackedJob]) -> None:
         super().look(points)
         for number, point in enumerate(points, 1):
-            going, over = point.progress, point.record.status.state.final
-            if over and number in self._tasks:
+            progress, ended = point.progress, point.record.status.state.final
+            if ended and number in self._tasks:
                 self.bar.remove_task(self._tasks.pop(number))
-            if going is None or over:
+            if progress is None or ended:
                 continue
             if number not in self._tasks and len(self._tasks) < BARS:
-                self._tasks[number] = self.bar.add_task(self.name(number, point), total=None, said="")
+                self._tasks[number] = self.bar.add_task(self.name(number, point), total=None, figures="")
             if number in self._tasks:
-                said = f"loss {figure(going.loss, 'nan')}"
-                self.bar.update(self._tasks[number], completed=going.iteration, total=going.max_iter, said=said)
+                figures = f"loss {figure(progress.loss, 'nan')}"
+                self.bar.update(
+                    self._tasks[number], completed=progress.iteration, total=progress.max_iter, figures=figures
+                )
 
     def say(self, line: str) -> None:
         self.bar.console.print(printable(wrapped(line, indent=4)), markup=False, highlight=False, soft_wrap=True)
@@ -119,8 +121,8 @@ class Bars(Lines):
 
 def _test(point: TrackedJob) -> str:
     """Describes the point's last test."""
-    going = point.progress
-    if going is None or going.tested is None:
+    progress = point.progress
+    if progress is None or progress.tested is None:
         return ""
-    outputs = ", ".join(f"{cell(name)} {figure(value, 'nan')}" for name, value in going.outputs.items())
-    return f"; test at iteration {going.tested}: {outputs}" if outputs else ""
+    outputs = ", ".join(f"{cell(name)} {figure(value, 'nan')}" for name, value in progress.outputs.items())
+    return f"; test at iteration {progress.tested}: {outputs}" if outputs else ""

@@ -34,15 +34,15 @@ def show(
     each with its head, and wrapped between words. `colours` maps the exact text of a cell to its colour. `spare`: heads
     of columns that may be dropped, if they say the same for all rows, so that the others fit.
     """
-    most = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    heads, shown, widths = _used(heads, [[cell(text) for text in row] for row in rows], ())
-    if _fitting(widths, most) < len(heads):
-        heads, shown, widths = _used(heads, shown, spare)
-    kept = _fitting(widths, most)
-    _line(heads[:kept], widths)
-    for row in shown:
-        _line(row[:kept], widths, colours)
-        below = "; ".join(_named(head, text) for head, text in zip(heads[kept:], row[kept:], strict=True) if text)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    heads, lines, widths = _used(heads, [[cell(text) for text in row] for row in rows], ())
+    if _fitting(widths, width) < len(heads):
+        heads, lines, widths = _used(heads, lines, spare)
+    columns = _fitting(widths, width)
+    _line(heads[:columns], widths)
+    for row in lines:
+        _line(row[:columns], widths, colours)
+        below = "; ".join(_named(head, text) for head, text in zip(heads[columns:], row[columns:], strict=True) if text)
         if below:
             say(wrapped(f"    {below}", indent=4))
 
@@ -60,12 +60,12 @@ def _used(
     return lines[0], lines[1:], [max(map(len, column)) for column in columns]
 
 
-def _fitting(widths: Sequence[int], most: int | None) -> int:
-    """Returns how many columns, from the left, fit side by side into `most` characters; at least one."""
-    if most is None:
+def _fitting(widths: Sequence[int], width: int | None) -> int:
+    """Returns how many columns, from the left, fit side by side into `width` characters; at least one."""
+    if width is None:
         return len(widths)
     ends = [sum(widths[: n + 1]) + len(GAP) * n for n in range(len(widths))]
-    return max(1, sum(end <= most for end in ends))
+    return max(1, sum(end <= width for end in ends))
 
 
 def _named(head: str, text: str) -> str:

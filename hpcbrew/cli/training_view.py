@@ -23,16 +23,16 @@ def training(record: JobRecord, site: Site, ledger: Ledger, *, as_json: bool) ->
 
     Ctrl-C detaches from the job, which goes on, says so, and returns 130.
     """
-    shown = Objects(record) if as_json else Bar(record) if sys.stdout.isatty() else Lines(record)
+    view = Objects(record) if as_json else Bar(record) if sys.stdout.isatty() else Lines(record)
     try:
-        with shown:
-            shown.begin()
+        with view:
+            view.begin()
             for look in follow.training(record, site, ledger, warn):
                 for test in look.tests:
-                    shown.test(test)
-                shown.look(look.tracked)
+                    view.test(test)
+                view.look(look.tracked)
         ended = look.tracked.record
-        shown.end(ended, run_folder.model(ended, site.transport), run_folder.complaint(ended, site.transport))
+        view.end(ended, run_folder.model(ended, site.transport), run_folder.complaint(ended, site.transport))
         return ended.status.shell_status
     except KeyboardInterrupt:
         say(err=True)
@@ -101,9 +101,9 @@ class Lines:
         if model:
             self.say(f"Model: {model}")
             # On standard error, since a program may expect the model on the last line of standard output.
-            more = " --mem SIZE" if status.state is JobState.OUT_OF_MEMORY else ""
+            option = " --mem SIZE" if status.state is JobState.OUT_OF_MEMORY else ""
             unfinished = status.state in (JobState.CANCELLED, JobState.OUT_OF_MEMORY, JobState.OUT_OF_WALLTIME)
-            resume = f"hpcbrew resume {record.name}{more} continues from it, " if unfinished else ""
+            resume = f"hpcbrew resume {record.name}{option} continues from it, " if unfinished else ""
             fetch, plot = f"hpcbrew fetch {record.name} downloads it", f"hpcbrew plot {record.name} plots the training"
             tell(f"Next: {resume}{fetch}, {plot}", err=True)
 
@@ -134,10 +134,10 @@ class Bar(Lines):
         from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415
 
         super().__init__(record)
-        figures = TextColumn("[progress.download]{task.completed}/{task.total}[/] {task.fields[said]}")
+        figures = TextColumn("[progress.download]{task.completed}/{task.total}[/] {task.fields[figures]}")
         wide = shutil.get_terminal_size().columns >= WIDE
         self._bar = Progress(*((TextColumn("{task.description}"), BarColumn()) if wide else ()), figures)
-        self._task = self._bar.add_task("training", total=None, said="", visible=False)
+        self._task = self._bar.add_task("training", total=None, figures="", visible=False)
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -148,16 +148,16 @@ class Bar(Lines):
 
     def look(self, tracked: TrackedJob) -> None:
         super().look(tracked)
-        going = tracked.progress
-        if going is None:
+        progress = tracked.progress
+        if progress is None:
             return
-        said = [f"loss {figure(going.loss, 'nan')}"] if going.loss is not None else []
-        if going.images_per_second:
-            said.append(f"{going.images_per_second:.0f} images/s")
-        if going.seconds_left:
-            said.append(f"{span(going.seconds_left)} left")
+        figures = [f"loss {figure(progress.loss, 'nan')}"] if progress.loss is not None else []
+        if progress.images_per_second:
+            figures.append(f"{progress.images_per_second:.0f} images/s")
+        if progress.seconds_left:
+            figures.append(f"{span(progress.seconds_left)} left")
         self._bar.update(
-            self._task, completed=going.iteration, total=going.max_iter, said=", ".join(said), visible=True
+            self._task, completed=progress.iteration, total=progress.max_iter, figures=", ".join(figures), visible=True
         )
 
     def say(self, line: str) -> None:

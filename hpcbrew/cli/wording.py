@@ -27,29 +27,29 @@ def _message(error: click.ClickException) -> str:
         options = [name for p in (ctx.command.params if ctx else ()) for name in p.opts if name.startswith("--")]
         message = f"{path} has no option {error.option_name}{_meant(error.option_name, options)}"
     elif (unknown := re.match(r"No such command '(.*?)'", message, re.DOTALL)) and ctx:
-        known = ctx.command.list_commands(ctx) if isinstance(ctx.command, click.Group) else []
-        message = f"{path}: No such command '{unknown[1]}'{_meant(unknown[1], known)}"
+        names = ctx.command.list_commands(ctx) if isinstance(ctx.command, click.Group) else []
+        message = f"{path}: No such command '{unknown[1]}'{_meant(unknown[1], names)}"
     elif isinstance(error, click.MissingParameter):
-        what = " or ".join(filter(None, (error.param.opts if isinstance(error.param, click.Option) else [])))
-        named = what or (error.param.make_metavar(ctx) if error.param and ctx else "an argument")
-        message = f"{path}: {named} is missing"
+        option_names = " or ".join(filter(None, (error.param.opts if isinstance(error.param, click.Option) else [])))
+        parameter = option_names or (error.param.make_metavar(ctx) if error.param and ctx else "an argument")
+        message = f"{path}: {parameter} is missing"
     elif isinstance(error, click.BadParameter) and error.param is not None:
-        named = (
+        parameter = (
             max(error.param.opts, key=len) if isinstance(error.param, click.Option) else error.param.human_readable_name
         )
-        message = f"{named}: {error.message.rstrip('.')}{_of_choice(error)}"
+        message = f"{parameter}: {error.message.rstrip('.')}{_of_choice(error)}"
     else:
         message = f"{path}: {message}"
     return f"{message.rstrip('?')}{'?' if message.endswith('?') else '.'} {path} --help says more" if ctx else message
 
 
 def _of_choice(error: click.BadParameter) -> str:
-    found = VALUE.fullmatch(error.message)
+    match = VALUE.fullmatch(error.message)
     choices = getattr(getattr(error.param, "type", None), "choices", ())
-    return _meant(found["value"], choices) if found else ""
+    return _meant(match["value"], choices) if match else ""
 
 
-def _meant(word: str, known: Iterable[str]) -> str:
+def _meant(word: str, names: Iterable[str]) -> str:
     """`. Did you mean --gpus-per-node?`"""
-    near = closest(word, known)
-    return f". Did you mean {near[0]}?" if near else ""
+    likely = closest(word, names)
+    return f". Did you mean {likely[0]}?" if likely else ""

@@ -58,7 +58,7 @@ def test_a_narrow_terminal_shows_the_figures_and_not_the_bar(
     bar = Bar(JobRecord("a", "lenet", here, "s", 0.0, PurePosixPath("/r"), running, "1.local"))
     progress, console = bar._bar, bar._bar.console
     console.width = columns
-    progress.update(bar._task, completed=500, total=10000, said="loss 0.5, 596 images/s, 2m left", visible=True)
+    progress.update(bar._task, completed=500, total=10000, figures="loss 0.5, 596 images/s, 2m left", visible=True)
     with console.capture() as shown:
         console.print(progress.get_renderable())
     assert (shown.get().startswith(first), "500/10000" in shown.get()) == (True, True)
