@@ -20,8 +20,8 @@ def check_length(solver: pb.SolverParameter, path: Path) -> None:
 def warnings(solver: pb.SolverParameter, path: Path, gpus: int, *, tests: bool) -> Iterator[str]:
     """Yields a warning for each valid setting that would surprise the user, in a solver that has been checked. `gpus`:
     per node; `tests`: whether the net has a layer only for phase TEST."""
-    for said in lr_policy.taken_for_zero(solver):
-        yield f"{path}: {said}"
+    for warning in lr_policy.taken_for_zero(solver):
+        yield f"{path}: {warning}"
     if tests and not any(solver.test_iter):
         yield f"{path}: test_iter is missing: the net has layers for testing, but no test will be run"
     if solver.HasField("solver_mode") and solver.solver_mode == pb.SolverParameter.GPU and not gpus:

@@ -25,9 +25,9 @@ def tops(node: Node, named_in: Path) -> list[Shape] | None:
     Raises LayerError for a batch of zero records, and for what `source_shapes` and `field_maps` refuse.
     """
     config = node.config
-    given = source_shapes.given(node)
-    if given is not None:
-        return given
+    shapes = source_shapes.given(node)
+    if shapes is not None:
+        return shapes
     if config.type == "ImageGtData":
         return _with_maps(node)
     if config.type == "Data":

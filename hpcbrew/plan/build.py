@@ -43,8 +43,8 @@ def plan_job(
     manifests = [collect(each, remote=remote) for each in requests]
     for manifest in manifests:
         advice.check_length(manifest.solver, request.solver)
-    shipped = dict.fromkeys(item for m in manifests for item in m.items if not item.on_cluster) if remote else ()
-    measured = {item: digests.measure(item) for item in shipped}
+    items = dict.fromkeys(item for m in manifests for item in m.items if not item.on_cluster) if remote else ()
+    measured = {item: digests.measure(item) for item in items}
     return _plan(request, cluster, resources, manifests, measured, token, points)
 
 
@@ -61,10 +61,10 @@ def _plan(
     first = manifests[0]
     name = job_name(request, first, cluster)
     folders = [layout.point(index) for index, _ in enumerate(points, 1)] or [PurePosixPath()]
-    up = _up(layout.run_folder(name, token) / folders[0])
+    scratch = _up(layout.run_folder(name, token) / folders[0])
 
     def place(item: Item) -> PurePosixPath:
-        return up / digests.place(measured[item]) if item in measured else PurePosixPath(item.path)
+        return scratch / digests.place(measured[item]) if item in measured else PurePosixPath(item.path)
 
     modules = own_layers.used(first.definitions.values())
     sources = own_layers.sources(modules)
@@ -78,10 +78,12 @@ def _plan(
     layers = tuple(module.name for module in modules)
     request = replace(request, unknown=(*request.unknown, *unknown), layers=layers)
     kind = gpu_type(request, cluster)
-    sized = [(m.trained, m.sizes, m.solver) for m in manifests if m.trained]
-    needed = max((memory.need(*each, request.flags, gpu=bool(resources.gpus)) for each in sized), default=0)
-    largest = max((len(graph.nodes) for graph, _, _ in sized), default=0)
-    told = (words for manifest in manifests for words in manifest.warnings)
+    trained_nets = [(m.trained, m.sizes, m.solver) for m in manifests if m.trained]
+    memory_bytes = max(
+        (memory.need(*each, request.flags, gpu=bool(resources.gpus)) for each in trained_nets), default=0
+    )
+    largest = max((len(graph.nodes) for graph, _, _ in trained_nets), default=0)
+    manifest_warnings = (words for manifest in manifests for words in manifest.warnings)
     return assemble(
         Job(name, token, str(first.solver_path), max_iter, request, tuple(dict(point) for point in points)),
         cluster,
@@ -94,13 +96,13 @@ def _plan(
         warnings=tuple(
             dict.fromkeys(
                 (
-                    *told,
+                    *manifest_warnings,
                     *gpu_age.warnings(gpu_kind(request, cluster), resources.gpus, cluster.gpu_types),
-                    *memory.warnings(needed, largest, resources, kind, cluster.gpu_types.items()),
+                    *memory.warnings(memory_bytes, largest, resources, kind, cluster.gpu_types.items()),
                 )
             )
         ),
-        needed=needed,
+        memory_bytes=memory_bytes,
         snapshots=sum(snapshots.need(m.sizes, m.solver, request.flags) for m in manifests),
     )
 
@@ -134,7 +136,7 @@ def assemble(
     snapshot: str | None = None,
     files_on_cluster: tuple[tuple[str, PurePosixPath], ...] = (),
     warnings: tuple[str, ...] = (),
-    needed: int = 0,
+    memory_bytes: int = 0,
     snapshots: int = 0,
 ) -> JobPlan:
     """Builds a job's plan: script, description, definitions and the command that submits it. `texts` are the
@@ -143,7 +145,7 @@ def assemble(
     folder = layout.run_folder(job.name, job.token)
     context = _context(job, cluster, resources, weights, snapshot)
     script = render(cluster.template, context)
-    made = {layout.SCRIPT: script, layout.JOB: _describe(job, cluster, resources, texts, snapshot), **texts}
+    run_files = {layout.SCRIPT: script, layout.JOB: _describe(job, cluster, resources, texts, snapshot), **texts}
     submit = schedulers.of(cluster.address).submit_command(PurePosixPath(layout.SCRIPT))
     return JobPlan(
         token=job.token,
@@ -153,7 +155,7 @@ def assemble(
         scratch=cluster.scratch or "",
         run_folder=folder,
         script=script,
-        definitions=tuple(_made(folder / target, text) for target, text in made.items()),
+        definitions=tuple(_text_upload(folder / target, text) for target, text in run_files.items()),
         data=data,
         files_on_cluster=files_on_cluster,
         command=once.command(submit),
@@ -165,7 +167,7 @@ def assemble(
         warnings=warnings,
         chunk=_chunk(job.request, cluster, resources),
         hosts=hosts(resources, cluster),
-        memory=needed,
+        memory=memory_bytes,
         snapshots=snapshots,
         installed_engine=context.training.checked,
     )
@@ -175,8 +177,8 @@ def _chunk(request: JobRequest, cluster: Cluster, resources: Resources) -> dict[
     """Returns what one node must hold, if the cluster has to be asked about it: if the user requests amounts other than
     the profile's and the profile does not say how large nodes are, or several nodes and it does not say how many a job
     may have. Otherwise empty."""
-    asked = request.cpus or request.mem or request.gpus_per_node
-    large = asked and not (cluster.cpus_per_node and cluster.mem_per_node)
+    amounts = request.cpus or request.mem or request.gpus_per_node
+    large = amounts and not (cluster.cpus_per_node and cluster.mem_per_node)
     many = request.nodes > 1 and cluster.max_nodes is None
     if not (large or many) or cluster.scheduler != "pbs" or cluster.resources.style != "select":
         return {}
@@ -215,12 +217,12 @@ def _context(
 def _training(
     job: Job, cluster: Cluster, resources: Resources, weights: Sequence[str], snapshot: str | None
 ) -> Training:
-    up = _up(layout.run_folder(job.name, job.token) / (layout.point(1) if job.points else ""))
+    scratch = _up(layout.run_folder(job.name, job.token) / (layout.point(1) if job.points else ""))
     site_caffe = _site_caffe(job.request, cluster)
     state = ("-snapshot", snapshot) if snapshot else ("-snapshot", "auto") if job.points else ()
     start = (*weights, *state)
     return Training(
-        command=_engine(cluster, up),
+        command=_engine(cluster, scratch),
         arguments=(
             "train",
             "-solver",
@@ -234,9 +236,9 @@ def _training(
         snapshot=snapshot,
         max_iter=job.max_iter,
         seconds=resources.walltime - min(60, resources.walltime // 10),
-        python=str(up / layout.ENGINE / "bin" / "python"),
+        python=str(scratch / layout.ENGINE / "bin" / "python"),
         checked=cluster.scheduler != "local" and site_caffe is None,
-        cache=str(up / layout.CACHE),
+        cache=str(scratch / layout.CACHE),
         site_module=site_caffe.load if site_caffe else None,
     )
 
@@ -254,11 +256,11 @@ def _up(folder: PurePosixPath) -> PurePosixPath:
     return PurePosixPath(*[".."] * len(folder.parts))
 
 
-def _engine(cluster: Cluster, up: PurePosixPath) -> tuple[str, ...]:
+def _engine(cluster: Cluster, scratch: PurePosixPath) -> tuple[str, ...]:
     """On this machine the engine runs in the same Python as hpcbrew; -P keeps the run folder off its path."""
     if cluster.scheduler == "local":
         return (sys.executable, "-P", "-m", "engine.cli")
-    return (str(up / layout.ENGINE / "bin" / "caffe"),)
+    return (str(scratch / layout.ENGINE / "bin" / "caffe"),)
 
 
 def _site_caffe(request: JobRequest, cluster: Cluster) -> Module | None:
@@ -309,7 +311,7 @@ def _describe(job: Job, cluster: Cluster, resources: Resources, texts: Mapping[s
     return json.dumps(values, indent=2) + "\n"
 
 
-def _made(target: PurePosixPath, text: str) -> Upload:
+def _text_upload(target: PurePosixPath, text: str) -> Upload:
     data = text.encode()
     return Upload(target, len(data), hashlib.sha256(data).hexdigest(), content=data)
 

@@ -70,10 +70,10 @@ def _digest(path: Path) -> str:
         ).fetchone()
         if row:
             return str(row[0])
-    found = file_sha256(path)
+    digest = file_sha256(path)
     with contextlib.suppress(sqlite3.Error, OSError), _kept() as db:
-        db.execute("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?, ?)", (*key, found))
-    return found
+        db.execute("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?, ?)", (*key, digest))
+    return digest
 
 
 @contextlib.contextmanager

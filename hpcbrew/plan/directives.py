@@ -39,10 +39,10 @@ def directives(
         lines.append(f"-W umask={cluster.umask}")
     # Without -S, PBS would run the script in the user's login shell. A job that PBS reran would start in a used run
     # folder, hence -r n; but PBS accepts only rerunnable arrays.
-    again = [f"{'-t' if torque else '-J'} 1-{array}", "-r y"] if array else ["-r n"]
+    rerun_flags = [f"{'-t' if torque else '-J'} 1-{array}", "-r y"] if array else ["-r n"]
     # Without the index, the jobs of an array would overwrite each other's file.
     output = layout.point("^array_index^") if array and not torque else PurePosixPath()
-    return [*lines, "-S /bin/bash", *again, "-j oe", f"-o {output / layout.SCHEDULER_LOG}"]
+    return [*lines, "-S /bin/bash", *rerun_flags, "-j oe", f"-o {output / layout.SCHEDULER_LOG}"]
 
 
 def _resources(resources: Resources, cluster: Cluster) -> list[str]:
@@ -51,9 +51,9 @@ def _resources(resources: Resources, cluster: Cluster) -> list[str]:
         counts = _counts(resources.cpus * resources.nodes, resources.gpus * resources.nodes, cluster)
         return [*(f"{key}={value}" for key, value in (counts | resources.select).items()), *mem]
     if cluster.resources.style == "nodes":
-        apart = resources.gpus if cluster.resources.gpus_apart else 0
-        counts = _counts(resources.cpus, resources.gpus - apart, cluster)
-        mem = [*(f"{key}={n}" for key, n in _counts(0, apart * resources.nodes, cluster).items()), *mem]
+        gpus_apart = resources.gpus if cluster.resources.gpus_apart else 0
+        counts = _counts(resources.cpus, resources.gpus - gpus_apart, cluster)
+        mem = [*(f"{key}={n}" for key, n in _counts(0, gpus_apart * resources.nodes, cluster).items()), *mem]
         parts = [str(resources.nodes), *(f"{key}={value}" for key, value in counts.items()), *resources.select.values()]
         return [f"nodes={':'.join(parts)}", *mem]
     place = _place(resources, cluster)

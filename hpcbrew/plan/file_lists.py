@@ -18,9 +18,9 @@ MOST_FRAMES = 10**6
 """The most frames that a list may give for one video: ten hours."""
 
 
-def read_hdf5(path: Path, asked: str) -> list[str]:
+def read_hdf5(path: Path, location: str) -> list[str]:
     """Reads the paths in an HDF5Data layer's list, one or several per line."""
-    return _some([name for line in _lines(path, asked) for name in paths.listed(line, path)], path, asked)
+    return _some([name for line in _lines(path, location) for name in paths.listed(line, path)], path, location)
 
 
 @dataclass(frozen=True)
@@ -34,24 +34,24 @@ class Listed:
 
     def first_lines(self) -> dict[int, int]:
         """Returns each label with the number of the first line that has it."""
-        found: dict[int, int] = {}
+        lines: dict[int, int] = {}
         for label, line in zip(self.labels, self.lines, strict=True):
-            found.setdefault(label, line)
-        return found
+            lines.setdefault(label, line)
+        return lines
 
 
-def read_images(path: Path, asked: str, num_labels: int = 0) -> Listed:
+def read_images(path: Path, location: str, num_labels: int = 0) -> Listed:
     """Reads an ImageData layer's list: `NAME LABEL`, where NAME may contain spaces; either all lines have a label or
     none has.
 
     With `num_labels`, lines are `NAME NUMBER … NUMBER`, with that many numbers, which are not classes. Raises
-    ManifestError, like the other readers of lists; the message names the field (`asked`) that names the list.
+    ManifestError, like the other readers of lists; the message names the field (`location`) that names the list.
     """
-    lines = [(number, line.strip()) for number, line in enumerate(_lines(path, asked), 1) if line.strip()]
+    lines = [(number, line.strip()) for number, line in enumerate(_lines(path, location), 1) if line.strip()]
     if num_labels:
-        return Listed(_some([line.rsplit(None, num_labels)[0] for _, line in lines], path, asked))
+        return Listed(_some([line.rsplit(None, num_labels)[0] for _, line in lines], path, location))
     if not any(" " in line for _, line in lines):
-        return Listed(_some([line for _, line in lines], path, asked))
+        return Listed(_some([line for _, line in lines], path, location))
     listed = Listed([])
     for number, line in lines:
         name, _, word = line.rpartition(" ")
@@ -61,7 +61,7 @@ def read_images(path: Path, asked: str, num_labels: int = 0) -> Listed:
         listed.names.append(name)
         listed.labels.append(label)
         listed.lines.append(number)
-    _some(listed.names, path, asked)
+    _some(listed.names, path, location)
     return listed
 
 
@@ -80,23 +80,23 @@ def has_pairs(layer: pb.LayerParameter) -> bool:
     return always or (layer.type == "ImageSegData" and p.label_type == p.PIXEL)
 
 
-def read_pairs(path: Path, asked: str) -> list[str]:
+def read_pairs(path: Path, location: str) -> list[str]:
     """Reads both names of each line in such a layer's list, a picture and its labels: `NAME LABELS`. Raises
     ManifestError."""
-    lines = [(number, line.strip().rsplit(None, 1)) for number, line in enumerate(_lines(path, asked), 1)]
+    lines = [(number, line.strip().rsplit(None, 1)) for number, line in enumerate(_lines(path, location), 1)]
     for number, names in lines:
         if len(names) == 1:
             raise ManifestError(
                 f"{path}:{number}: {names[0]!r} is not a valid line of a list of pairs: write NAME LABELS"
             )
-    return _some([name for _, names in lines for name in names], path, asked)
+    return _some([name for _, names in lines for name in names], path, location)
 
 
-def read_videos(path: Path, param: pb.VideoDataParameter, asked: str) -> list[str]:
+def read_videos(path: Path, param: pb.VideoDataParameter, location: str) -> list[str]:
     """Returns the frames of the videos in a VideoData layer's list, with lines `FOLDER FRAMES LABEL`. Raises
     ManifestError."""
     names = []
-    for number, line in enumerate(_lines(path, asked), 1):
+    for number, line in enumerate(_lines(path, location), 1):
         words = line.strip().rsplit(None, 2)
         frames = integer(words[1]) if len(words) == 3 else None
         if words and (frames is None or not 0 <= frames <= MOST_FRAMES):
@@ -106,18 +106,18 @@ def read_videos(path: Path, param: pb.VideoDataParameter, asked: str) -> list[st
             )
         for frame in range(1, (frames or 0) + 1):
             names += [f"{words[0]}/{name}" for name in frame_names.names(param, frame)]
-    return _some(names, path, asked)
+    return _some(names, path, location)
 
 
-def read_windows(path: Path, asked: str) -> list[str]:
+def read_windows(path: Path, location: str) -> list[str]:
     """Reads the names in a list of windows: the word after each `# INDEX`, on the same line or the next."""
-    lines = _lines(path, asked)
+    lines = _lines(path, location)
     begins = (i for i, line in enumerate(lines) if line.startswith("#"))
-    return _some([name for i in begins for name in " ".join(lines[i : i + 2]).split()[2:3]], path, asked)
+    return _some([name for i in begins for name in " ".join(lines[i : i + 2]).split()[2:3]], path, location)
 
 
 def root_and_members(
-    root_folder: str, names: Iterable[str], listing: Path, prototxt: Path, asked: str
+    root_folder: str, names: Iterable[str], listing: Path, prototxt: Path, location: str
 ) -> tuple[Path, tuple[PurePosixPath, ...]]:
     """Returns the folder that contains the names, and the names relative to it, each once.
 
@@ -128,31 +128,33 @@ def root_and_members(
     unique = list(dict.fromkeys(names))
     absolute = [name.startswith("/") for name in unique]
     if root_folder and not root_folder.endswith("/") and not all(absolute):
-        raise ManifestError(f"{asked}: root_folder {root_folder!r} is put before each name as it is: end it with /")
+        raise ManifestError(f"{location}: root_folder {root_folder!r} is put before each name as it is: end it with /")
     if not root_folder and any(absolute):
         if not all(absolute):
             odd = unique[absolute.index(False)]
-            raise ManifestError(f"{asked}: {listing} lists absolute paths, but also {odd!r}: use one kind or the other")
+            raise ManifestError(
+                f"{location}: {listing} lists absolute paths, but also {odd!r}: use one kind or the other"
+            )
         return Path("/"), tuple(PurePosixPath(name).relative_to("/") for name in unique)
     members = tuple(PurePosixPath(name.lstrip("/")) for name in unique)
-    here = Path.cwd() / root_folder
+    folder = Path.cwd() / root_folder
     try:
-        found = (here / members[0]).exists()
+        exists = (folder / members[0]).exists()
     except OSError as error:
-        raise ManifestError(f"{asked}: {listing} lists {members[0]}: {error.strerror}") from None
-    return (here if found else (prototxt if root_folder else listing).parent / root_folder), members
+        raise ManifestError(f"{location}: {listing} lists {members[0]}: {error.strerror}") from None
+    return (folder if exists else (prototxt if root_folder else listing).parent / root_folder), members
 
 
-def _lines(path: Path, asked: str) -> list[str]:
+def _lines(path: Path, location: str) -> list[str]:
     try:
         return regular_file.read(path).decode().split("\n")
     except OSError as error:
-        raise ManifestError(f"{asked}: {path}: cannot be read: {error.strerror}") from None
+        raise ManifestError(f"{location}: {path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise ManifestError(f"{asked}: {path} is not valid text: {error.reason} at byte {error.start}") from None
+        raise ManifestError(f"{location}: {path} is not valid text: {error.reason} at byte {error.start}") from None
 
 
-def _some(names: list[str], path: Path, asked: str) -> list[str]:
+def _some(names: list[str], path: Path, location: str) -> list[str]:
     if not names:
-        raise ManifestError(f"{asked}: {path} lists nothing")
+        raise ManifestError(f"{location}: {path} lists nothing")
     return names

@@ -9,16 +9,16 @@ OLDEST = 5.2
 last release that supports GPUs below 7.5 (see pyproject.toml)."""
 
 
-def warnings(asked: str | None, gpus: int, kinds: Mapping[str, GpuType]) -> Iterator[str]:
-    """Yields a warning for a job that gets such a GPU, or may get one. asked: the name of the GPU type; gpus: their
+def warnings(gpu_type: str | None, gpus: int, kinds: Mapping[str, GpuType]) -> Iterator[str]:
+    """Yields a warning for a job that gets such a GPU, or may get one. gpu_type: the name of the GPU type; gpus: their
     number per node."""
     old = [name for name, kind in kinds.items() if kind.compute is not None and kind.compute < OLDEST]
-    if not gpus or not old or (asked is not None and asked not in old):
+    if not gpus or not old or (gpu_type is not None and gpu_type not in old):
         return
     newer = [f"--gpu-type {name}" for name in kinds if name not in old]
-    gets = "requests a GPU" if asked or not newer else "may get a GPU"
+    gets = "requests a GPU" if gpu_type or not newer else "may get a GPU"
     remedy = f"Give {', '.join(newer)}" if newer else "Without --gpu it trains on the CPU"
     yield (
-        f"the job {gets} of type {asked or ' or '.join(old)}, which is too old for the engine: JAX has no code for "
+        f"the job {gets} of type {gpu_type or ' or '.join(old)}, which is too old for the engine: JAX has no code for "
         f"GPUs below compute capability {OLDEST}. {remedy}"
     )

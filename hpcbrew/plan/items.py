@@ -37,69 +37,71 @@ class Reference:
     item: Item
 
 
-def exists(path: Path, asked: str) -> bool:
+def exists(path: Path, location: str) -> bool:
     """Whether the path exists. Raises ManifestError for an impossible name, such as one of more than 255 bytes."""
     try:
         return path.exists()
     except OSError as error:
-        raise ManifestError(f"{asked}: {path}: {error.strerror}") from None
+        raise ManifestError(f"{location}: {path}: {error.strerror}") from None
 
 
-def file(role: str, path: Path, asked: str, named_in: Path, *, remote: bool = False) -> Item:
+def file(role: str, path: Path, location: str, named_in: Path, *, remote: bool = False) -> Item:
     """Returns a file as an item. `remote`: the job runs on another machine, which may have a file at an absolute path
     where there is none here.
 
     Raises ManifestError for what cannot be read or is not a file.
     """
-    if not exists(path, asked):
+    if not exists(path, location):
         if remote and path.is_absolute():
             return Item(role, path, on_cluster=True)
-        raise ManifestError(f"{asked}: no {role} at {path}{_where_looked(path, named_in, remote)}")
+        raise ManifestError(f"{location}: no {role} at {path}{_where_looked(path, named_in, remote)}")
     if not path.is_file():
-        raise ManifestError(f"{asked}: {path} is not a file, but a {role} must be one")
+        raise ManifestError(f"{location}: {path} is not a file, but a {role} must be one")
     if not os.access(path, os.R_OK):
-        raise ManifestError(f"{asked}: {path} cannot be read: check its permissions")
+        raise ManifestError(f"{location}: {path} cannot be read: check its permissions")
     return Item(role, path.absolute())
 
 
-def database(path: Path, backend: int, asked: str, named_in: Path, *, remote: bool = False) -> Item:
+def database(path: Path, backend: int, location: str, named_in: Path, *, remote: bool = False) -> Item:
     """Returns a database as an item. An LMDB is data.mdb in its folder; a LevelDB is a folder with a CURRENT and the
     files beside it. `remote`: as for `file`. Raises ManifestError for anything else."""
     kind, mark = ("LMDB", "data.mdb") if backend == pb.DataParameter.LMDB else ("LevelDB", "CURRENT")
-    if not exists(path, asked):
+    if not exists(path, location):
         if remote and path.is_absolute():
             return Item("database", path, (PurePosixPath(mark),), on_cluster=True)
-        raise ManifestError(f"{asked}: no {kind} at {path}{_where_looked(path, named_in, remote)}")
+        raise ManifestError(f"{location}: no {kind} at {path}{_where_looked(path, named_in, remote)}")
     if not (path / mark).is_file():
         other = {"data.mdb": "CURRENT", "CURRENT": "data.mdb"}[mark]
         hint = " (it is the other kind of database: set data_param.backend)" if (path / other).is_file() else ""
-        raise ManifestError(f"{asked}: {path} is not a {kind}: it contains no file {mark}{hint}")
+        raise ManifestError(f"{location}: {path} is not a {kind}: it contains no file {mark}{hint}")
     if (path / mark).stat().st_size == 0:
-        raise ManifestError(f"{asked}: {path / mark} is empty: create the database again")
+        raise ManifestError(f"{location}: {path / mark} is empty: create the database again")
     if mark == "data.mdb":
         return Item("database", path.absolute(), (PurePosixPath(mark),))
     names = sorted(p.name for p in path.iterdir() if p.is_file() and p.name not in ("LOCK", "LOG", "LOG.old"))
     return Item("database", path.absolute(), tuple(map(PurePosixPath, names)))
 
 
-def images(root: Path, members: tuple[PurePosixPath, ...], listing: Path, asked: str, *, remote: bool = False) -> Item:
+def images(
+    root: Path, members: tuple[PurePosixPath, ...], listing: Path, location: str, *, remote: bool = False
+) -> Item:
     """Returns the pictures of a list as an item. Caffe concatenates root_folder and each name, so a root of `/` serves
     lists of absolute paths. `remote`: as for `file`, judged by the first picture. Raises ManifestError if that one is
     missing."""
-    if exists(root / members[0], asked):
+    if exists(root / members[0], location):
         return Item("images", root, members)
     if remote:
         return Item("images", root, members[:1], on_cluster=True)
-    raise ManifestError(f"{asked}: {listing} lists {members[0]}, but {root / members[0]} does not exist")
+    raise ManifestError(f"{location}: {listing} lists {members[0]}, but {root / members[0]} does not exist")
 
 
 def _where_looked(path: Path, named_in: Path, remote: bool) -> str:
-    looked = "" if path.is_absolute() else f" (looked in {Path.cwd()} and beside the file that names it)"
-    beside = named_in.parent / path.name
-    if path.name and beside.exists():
-        return f"{looked}. {beside} has that name: write {path.name}"
-    there = "; if the cluster has it already, give its absolute path there" if remote else ""
-    return f"{looked}. Create or download it first, or correct the path{there}"
+    places = "" if path.is_absolute() else f" (looked in {Path.cwd()} and beside the file that names it)"
+    sibling = named_in.parent / path.name
+    if path.name and sibling.exists():
+        return f"{places}. {sibling} has that name: write {path.name}"
+    hint = "; if the cluster has it already, give its absolute path there" if remote else ""
+    return f"{places}. Create or download it first, or correct the path{hint}"
 
 
 def with_siblings(state: Item) -> Item:

@@ -56,8 +56,8 @@ def job_name(request: JobRequest, manifest: Manifest, cluster: Cluster) -> str:
 def told_apart(net: str, solver: Path) -> str:
     """Returns the net's name and what the solver's file name adds to it: `lenet-full` for `solver_full.prototxt`. If
     the net's name says nothing, such as `net`, its folder's name is used: `cats` for `cats/solver.prototxt`."""
-    named = net if _clean(net) not in SAYS_NOTHING else solver.parent.name
-    base = _clean(named if _clean(named) not in SAYS_NOTHING else "")
+    name = net if _clean(net) not in SAYS_NOTHING else solver.parent.name
+    base = _clean(name if _clean(name) not in SAYS_NOTHING else "")
     further = [w for w in re.split(r"[^a-z0-9.]+", solver.stem.lower()) if w not in SAYS_NOTHING and w not in base]
     return "-".join(filter(None, (base, *further))) or _clean(net) or _clean(solver.parent.name) or solver.stem
 

@@ -14,15 +14,15 @@ MOST = 2000
 """The most pictures whose files are checked, evenly spread over a list."""
 
 
-def check_files(root: Path, members: Sequence[PurePosixPath], layer: pb.LayerParameter, asked: str) -> None:
+def check_files(root: Path, members: Sequence[PurePosixPath], layer: pb.LayerParameter, location: str) -> None:
     """Checks the files of a list, or a sample of a long list. Raises ManifestError for a file that does not exist, is
     not a picture, or has a size that does not fit the layer or the pictures before it."""
     step = max(1, -(-len(members) // MOST))
-    chosen = dict.fromkeys([*members[::step], members[-1]])
-    fits = PictureFit(layer, asked)
-    for path, header in headers(root / member for member in chosen):
+    sample = dict.fromkeys([*members[::step], members[-1]])
+    fits = PictureFit(layer, location)
+    for path, header in headers(root / member for member in sample):
         if isinstance(header, NoPicture):
-            raise ManifestError(f"{asked}: {path} {header}")
+            raise ManifestError(f"{location}: {path} {header}")
         fits.check(str(path), header)
 
 

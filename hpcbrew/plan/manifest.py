@@ -89,18 +89,18 @@ class Manifest:
 
     def texts(self, place: Callable[[Item], str]) -> dict[str, str]:
         """Returns the definitions for the run folder, with each item named by its `place` there."""
-        rewritten = {name: type(message)() for name, message in self.definitions.items()}
-        for name, message in rewritten.items():
+        definitions = {name: type(message)() for name, message in self.definitions.items()}
+        for name, message in definitions.items():
             message.CopyFrom(self.definitions[name])  # type: ignore[arg-type]
-        made: dict[str, str] = {}
+        lists: dict[str, str] = {}
         for reference in self.references:
-            where = self._hdf5_name(reference.item) if reference.item.path in self.hdf5 else place(reference.item)
+            path = self._hdf5_name(reference.item) if reference.item.path in self.hdf5 else place(reference.item)
             if reference.item.role == "images":
-                where = where.rstrip("/") + "/"
-            _assign(rewritten[reference.definition], reference.field, where)
+                path = path.rstrip("/") + "/"
+            _assign(definitions[reference.definition], reference.field, path)
             if reference.item.path in self.hdf5:
-                made[where] = "".join(f"{place(item)}\n" for item in self.hdf5[reference.item.path])
-        return {name: text.format(message) for name, message in rewritten.items()} | made | self.modules
+                lists[path] = "".join(f"{place(item)}\n" for item in self.hdf5[reference.item.path])
+        return {name: text.format(message) for name, message in definitions.items()} | lists | self.modules
 
     def _hdf5_name(self, item: Item) -> str:
         lists_in_order = list(self.hdf5)
@@ -140,8 +140,8 @@ class _Collector:
         self.sizes = Sizes()
 
     def collect(self) -> Manifest:
-        given = [Path(part) for w in self.request.weights for part in str(w).split(",")]
-        weights = [self._file("weights", path, "--weights", Path()) for path in given]
+        model_paths = [Path(part) for w in self.request.weights for part in str(w).split(",")]
+        weights = [self._file("weights", path, "--weights", Path()) for path in model_paths]
         self._solver_weights()
         resume = items.file("solver state", self.request.resume, "--resume", Path()) if self.request.resume else None
         if resume is not None:
@@ -169,37 +169,37 @@ class _Collector:
             sizes=self.sizes,
         )
 
-    def _file(self, role: str, path: Path, asked: str, named_in: Path) -> Item:
-        return items.file(role, path, asked, named_in, remote=self.remote)
+    def _file(self, role: str, path: Path, location: str, named_in: Path) -> Item:
+        return items.file(role, path, location, named_in, remote=self.remote)
 
     def _solver_weights(self) -> None:
         """Collects the models that the solver names. Each gets an entry of its own, also where commas join several."""
-        written = [(part.strip(), entry) for entry in self.solver.weights for part in entry.split(",")]
-        self.solver.weights[:] = [name for name, _ in written]
-        for index, (name, entry) in enumerate(written):
-            asked = f"{self.request.solver}{settings.line_of(self.request.solver, 'weights', [entry])}: weights"
-            item = self._file("weights", paths.resolve(name, self.path), asked, self.path)
+        models = [(part.strip(), entry) for entry in self.solver.weights for part in entry.split(",")]
+        self.solver.weights[:] = [name for name, _ in models]
+        for index, (name, entry) in enumerate(models):
+            location = f"{self.request.solver}{settings.line_of(self.request.solver, 'weights', [entry])}: weights"
+            item = self._file("weights", paths.resolve(name, self.path), location, self.path)
             self.references.append(Reference(layout.SOLVER, ("weights", index), item))
 
     def _check_weights(self, path: Path) -> None:
         """Raises ManifestError for a model whose arrays do not fit the net. HDF5 models are left to the engine."""
         try:
-            found = model_shapes.read(path) or {}
+            shapes = model_shapes.read(path) or {}
         except PrototxtError as error:
             raise ManifestError(str(error)) from None
-        for name, wanted in self.sizes.params.items():
-            if name in found and (said := model_fit.complaint(name, found[name], wanted)):
-                raise ManifestError(f"{path}: {said}")
+        for name, expected in self.sizes.params.items():
+            if name in shapes and (complaint := model_fit.complaint(name, shapes[name], expected)):
+                raise ManifestError(f"{path}: {complaint}")
 
     def _walk_nets(self) -> None:
         solver = self.solver
-        trained = [name for name in settings.TRAIN_NETS if solver.HasField(name)]
+        train_fields = [name for name in settings.TRAIN_NETS if solver.HasField(name)]
         train = _state(pb.TRAIN, solver.train_state)
         tests = [_state(pb.TEST, s) for s in solver.test_state] or [_state(pb.TEST, pb.NetState())]
         own_tests = len(solver.test_net) + len(solver.test_net_param)
         tests = tests if any(solver.test_iter) else []
-        common = trained[0] in ("net", "net_param")
-        self._net((trained[0],), [train, *(tests if common and own_tests < len(solver.test_iter) else [])])
+        common = train_fields[0] in ("net", "net_param")
+        self._net((train_fields[0],), [train, *(tests if common and own_tests < len(solver.test_iter) else [])])
         for index in range(len(solver.test_net_param)):
             self._net(("test_net_param", index), tests)
         for index in range(len(solver.test_net)):
@@ -215,15 +215,15 @@ class _Collector:
             return
         path = settings.find_net(str(field[0]), str(value), self.request.solver, f"--set {field[0]}={{}}")
         self._note_passed_over(str(value), self.request.solver)
-        known = self.names.get(path.absolute())
-        if known is None:
+        name = self.names.get(path.absolute())
+        if name is None:
             net = text.read_net(path)
-            known = self.names[path.absolute()] = self._free_name(path.name)
-            self.definitions[known] = net
+            name = self.names[path.absolute()] = self._free_name(path.name)
+            self.definitions[name] = net
         else:
-            net = self.definitions[known]  # type: ignore[assignment]
-        _assign(self.solver, field, known)
-        self._layers(known, (), net, states, path)
+            net = self.definitions[name]  # type: ignore[assignment]
+        _assign(self.solver, field, name)
+        self._layers(name, (), net, states, path)
 
     def _note_passed_over(self, name: str, named_in: Path) -> None:
         if other := paths.passed_over(name, named_in):
@@ -235,8 +235,8 @@ class _Collector:
     def _free_name(self, name: str) -> str:
         """A name that differs from those given by more than case: a Mac's file system ignores that."""
         stem, suffix, count = Path(name).stem, Path(name).suffix, 1
-        given = {other.casefold() for other in self.definitions}
-        while name.casefold() in given:
+        names = {other.casefold() for other in self.definitions}
+        while name.casefold() in names:
             count += 1
             name = f"{stem}-{count}{suffix}"
         return name
@@ -252,18 +252,18 @@ class _Collector:
         used: set[bytes] = set()
         graphs: list[Graph] = []
         for state in states:
-            merged = pb.NetState()
-            merged.CopyFrom(net.state)
-            merged.MergeFrom(state)
+            full_state = pb.NetState()
+            full_state.CopyFrom(net.state)
+            full_state.MergeFrom(state)
             # Refuses here, not on the cluster, what cannot be built.
-            graph = build_graph(net, merged, named_in)
+            graph = build_graph(net, full_state, named_in)
             known_layers.check(graph)
             graphs.append(graph)
-            used |= {layer.SerializeToString() for layer in filter_net(net, merged, named_in).layer}
-        seen: dict[str, int] = {}
+            used |= {layer.SerializeToString() for layer in filter_net(net, full_state, named_in).layer}
+        counts: dict[str, int] = {}
         for index, layer in enumerate(net.layer):
-            origin = Origin(str(named_in), layer.name, seen.setdefault(layer.name, 0))
-            seen[layer.name] += 1
+            origin = Origin(str(named_in), layer.name, counts.setdefault(layer.name, 0))
+            counts[layer.name] += 1
             if layer.SerializeToString() in used:
                 self._inputs(definition, (*prefix, "layer", index), layer, origin, named_in)
             if layer.type == "MultiStageMeanfield":
@@ -280,8 +280,8 @@ class _Collector:
         """Raises LayerError if layers do not fit together. Keeps the sizes of the first net only, which is the trained
         one: a test net may be in phase TRAIN too."""
         sources = {i: batch_shapes.tops(node, named_in) for i, node in enumerate(graph.nodes) if not node.bottoms}
-        known = {i: shapes for i, shapes in sources.items() if shapes is not None}
-        sizes = blob_shapes.sizes(graph, known)
+        known_shapes = {i: shapes for i, shapes in sources.items() if shapes is not None}
+        sizes = blob_shapes.sizes(graph, known_shapes)
         if self.trained is None:
             self.trained, self.sizes = graph, sizes
 
@@ -289,8 +289,8 @@ class _Collector:
         for layer in (node.config for node in graph.nodes):
             if layer.type in ("ImageData", "Data") and len(layer.top) > 1:
                 param = layer.image_data_param if layer.type == "ImageData" else layer.data_param
-                known = self.labels.get(paths.resolve(param.source, named_in), {})
-                class_labels.check(graph, layer.top[1], known)
+                places = self.labels.get(paths.resolve(param.source, named_in), {})
+                class_labels.check(graph, layer.top[1], places)
 
     def _inputs(
         self,
@@ -306,15 +306,15 @@ class _Collector:
             message = _part(layer, part)
             if not message.HasField(name) or (part == MAY_LACK and not message.output_directory):
                 continue
-            asked = f'{origin}layer "{layer.name}" ({layer.type}): {part}.{name}'
+            location = f'{origin}layer "{layer.name}" ({layer.type}): {part}.{name}'
             path = paths.resolve(getattr(message, name), named_in)
             self._note_passed_over(getattr(message, name), named_in)
-            if part == MAY_LACK and not items.exists(path, asked):
+            if part == MAY_LACK and not items.exists(path, location):
                 continue
             if role == "database":
-                item = items.database(path, layer.data_param.backend, asked, named_in, remote=self.remote)
+                item = items.database(path, layer.data_param.backend, location, named_in, remote=self.remote)
             else:
-                item = self._file(role, path, asked, named_in)
+                item = self._file(role, path, location, named_in)
             reference = Reference(definition, (*prefix, *part.split("."), name), item)
             if reference in self.references:
                 continue
@@ -322,53 +322,53 @@ class _Collector:
             if item.on_cluster:
                 continue
             if role == "database" and layer.type == "Data":
-                self.labels[path] = sampled_records.look(item.path, layer, asked)
+                self.labels[path] = sampled_records.look(item.path, layer, location)
             elif role == "list of HDF5 files":
-                named = file_lists.read_hdf5(item.path, asked)
+                files = file_lists.read_hdf5(item.path, location)
                 self.hdf5[item.path] = tuple(
-                    self._file("HDF5 file", paths.resolve(p, item.path), asked, item.path) for p in named
+                    self._file("HDF5 file", paths.resolve(p, item.path), location, item.path) for p in files
                 )
             elif role in ROOT_FOLDER:
-                names = self._names(role, layer, path, item.path, asked)
-                root, members = file_lists.root_and_members(message.root_folder, names, item.path, named_in, asked)
+                names = self._names(role, layer, path, item.path, location)
+                root, members = file_lists.root_and_members(message.root_folder, names, item.path, named_in, location)
                 absolute = (message.root_folder or names[0]).startswith("/")
-                images = items.images(root, members, item.path, asked, remote=self.remote and absolute)
+                images = items.images(root, members, item.path, location, remote=self.remote and absolute)
                 self.references.append(Reference(definition, (*prefix, part, "root_folder"), images))
                 if not file_lists.has_pairs(layer) and role != "list of videos" and not images.on_cluster:
-                    listed_pictures.check_files(images.path, images.members, layer, asked)
+                    listed_pictures.check_files(images.path, images.members, layer, location)
 
-    def _names(self, role: str, layer: pb.LayerParameter, path: Path, found: Path, asked: str) -> list[str]:
+    def _names(self, role: str, layer: pb.LayerParameter, path: Path, listing: Path, location: str) -> list[str]:
         """Returns the files that a list names, read as its layer reads it. Keeps the labels of a list of images, by
         `path`."""
         if role == "list of windows":
-            return file_lists.read_windows(found, asked)
+            return file_lists.read_windows(listing, location)
         if role == "list of videos":
-            return file_lists.read_videos(found, layer.video_data_param, asked)
+            return file_lists.read_videos(listing, layer.video_data_param, location)
         if file_lists.has_pairs(layer):
-            return file_lists.read_pairs(found, asked)
-        listed = file_lists.read_images(found, asked, layer.image_data_param.num_labels)
-        self.labels[path] = {label: f"{found}:{line}" for label, line in listed.first_lines().items()}
+            return file_lists.read_pairs(listing, location)
+        listed = file_lists.read_images(listing, location, layer.image_data_param.num_labels)
+        self.labels[path] = {label: f"{listing}:{line}" for label, line in listed.first_lines().items()}
         return listed.names
 
     def _module(self, layer: pb.LayerParameter, origin: Origin, named_in: Path) -> None:
         """Adds a Python layer's module, which the engine will find in the run folder. Only the user knows which files
         the module opens itself."""
         name, places = layer.python_param.module, python_modules.folders(named_in)
-        shown = f'layer "{layer.name}" ({layer.type})'
-        found = python_modules.sources(name, places, f"{origin}{shown}: module {name}")
-        self.modules.update(found)
-        if not found:
-            looked = ", ".join(map(str, places))
+        label = f'layer "{layer.name}" ({layer.type})'
+        sources = python_modules.sources(name, places, f"{origin}{label}: module {name}")
+        self.modules.update(sources)
+        if not sources:
+            folders = ", ".join(map(str, places))
             self.unknown.append(
-                f'whether the cluster has the module "{name}" of {shown}: it is not in {looked}, and is not sent; if '
+                f'whether the cluster has the module "{name}" of {label}: it is not in {folders}, and is not sent; if '
                 "it is on this machine, put its folder on PYTHONPATH"
             )
-        self.unknown.append(f"which files {shown} opens itself: they are not sent")
+        self.unknown.append(f"which files {label} opens itself: they are not sent")
 
 
-def _state(phase: int, given: pb.NetState) -> pb.NetState:
+def _state(phase: int, additions: pb.NetState) -> pb.NetState:
     state = pb.NetState(phase=phase)  # type: ignore[arg-type]
-    state.MergeFrom(given)
+    state.MergeFrom(additions)
     return state
 
 

@@ -42,8 +42,8 @@ def need(graph: Graph, sizes: Sizes, solver: pb.SolverParameter, flags: TrainFla
     `recompute` 0.84 to 1.12. If `display` asks for the loss after training, the pass for it consumes copies of
     parameters and history.
     """
-    asked = dict(flags)
-    if gpu and "recompute" in asked:
+    flag_values = dict(flags)
+    if gpu and "recompute" in flag_values:
         kept, passing = kept_blobs.of_products(graph, sizes), PASSING_GPU + 1
     elif gpu:
         kept, passing = kept_blobs.on_gpu(graph, sizes), PASSING_GPU
@@ -51,10 +51,10 @@ def need(graph: Graph, sizes: Sizes, solver: pb.SolverParameter, flags: TrainFla
         kept, passing = kept_blobs.on_cpu(graph, sizes), PASSING_CPU
     if not kept:
         return 0
-    width = 2 if asked.get("precision") == "bfloat16" else 4
+    width = 2 if flag_values.get("precision") == "bfloat16" else 4
     parameters = sum(map(prod, sizes.own))
-    updated = 1 + HISTORIES.get(solver.type, 1)
-    arrays = 1 + updated * (2 if solver.display else 1)
+    copies = 1 + HISTORIES.get(solver.type, 1)
+    arrays = 1 + copies * (2 if solver.display else 1)
     return 4 * parameters * arrays + width * (sum(kept) + passing * max(kept))
 
 
@@ -69,18 +69,18 @@ def warnings(
 ) -> list[str]:
     """Returns a warning if that is more memory than the job gets. `kind`: the type of its GPUs, if the profile names
     it; `others`: all GPU types of the cluster, by name."""
-    less = memory.saving_advice("--")
+    advice = memory.saving_advice("--")
     if resources.gpus and kind is not None and kind.memory is not None and needed > SHARE * kind.memory:
         enough = [name for name, other in others if other.memory is not None and SHARE * other.memory >= needed]
         larger = f", or --gpu-type {enough[0]}" if enough else ""
-        given = short_size(int(SHARE * kind.memory))
+        usable = short_size(int(SHARE * kind.memory))
         return [
             f"an iteration takes about {short_size(needed)} or more of GPU memory, but of the "
-            f"{short_size(kind.memory)} on this type of GPU, JAX gets {given}. Take {less}, or --recompute{larger}"
+            f"{short_size(kind.memory)} on this type of GPU, JAX gets {usable}. Take {advice}, or --recompute{larger}"
         ]
     if not resources.gpus and resources.mem is not None and needed + process(layers) > resources.mem:
         return [
             f"training takes about {short_size(needed + process(layers))} of memory or more, but the job requests "
-            f"{short_size(resources.mem)}: request more with --mem, or take {less}"
+            f"{short_size(resources.mem)}: request more with --mem, or take {advice}"
         ]
     return []

@@ -26,8 +26,8 @@ def apply(solver: pb.SolverParameter, assignments: Iterable[tuple[str, str]]) ->
 
     Raises RequestError naming the key, the value and what is allowed.
     """
-    changed = pb.SolverParameter()
-    changed.CopyFrom(solver)
+    copy = pb.SolverParameter()
+    copy.CopyFrom(solver)
     for key, value in assignments:
         field = _FIELDS.get(key) if key.isascii() else None
         if field is None:
@@ -48,6 +48,6 @@ def apply(solver: pb.SolverParameter, assignments: Iterable[tuple[str, str]]) ->
             raise RequestError(re.sub(r"^(.*?):\d+(?=: )", r"\1", str(error), count=1, flags=re.DOTALL)) from None
         if message.ListFields()[1:]:
             raise RequestError(f"--set {key}={value}: this sets more than {key}")
-        changed.ClearField(key)
-        changed.MergeFrom(message)
-    return changed
+        copy.ClearField(key)
+        copy.MergeFrom(message)
+    return copy

@@ -25,13 +25,13 @@ def sources(modules: Iterable[LayerModule]) -> dict[str, str]:
 
     Raises ManifestError for what cannot be sent along.
     """
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for module in modules:
-        shipped = python_modules.sources(module.name, [module.root], f"layers of {module.path}")
-        for place, text in shipped.items():
-            if found.setdefault(place, text) != text:
+        module_files = python_modules.sources(module.name, [module.root], f"layers of {module.path}")
+        for place, text in module_files.items():
+            if texts.setdefault(place, text) != text:
                 raise ManifestError(f"layers of {module.path}: another module is also called {place}: rename one")
-    return found
+    return texts
 
 
 def _nets(definition: pb.SolverParameter | pb.NetParameter) -> Iterator[pb.NetParameter]:

@@ -15,16 +15,16 @@ _RESIZING = ("augmentation", "random_resize_param", "random_aspect_ratio_param")
 
 
 class PictureFit:
-    """Checks one picture after another. `asked`: the field that names them, with which messages begin."""
+    """Checks one picture after another. `location`: of the field that names them, with which messages begin."""
 
-    def __init__(self, layer: pb.LayerParameter, asked: str) -> None:
-        listed, transform = layer.image_data_param, layer.transform_param
+    def __init__(self, layer: pb.LayerParameter, location: str) -> None:
+        param, transform = layer.image_data_param, layer.transform_param
         augmented = any(map(transform.HasField, _RESIZING)) or transform.allow_upscale
-        batch_size = (listed if layer.type == "ImageData" else layer.data_param).batch_size
-        self.asked, self.crop = asked, transform.crop_size
+        batch_size = (param if layer.type == "ImageData" else layer.data_param).batch_size
+        self.location, self.crop = location, transform.crop_size
         self.remedy = REMEDIES.get(layer.type, "")
-        self.stretched = layer.type == "ImageData" and bool(listed.new_height and listed.new_width)
-        self.given = (listed.new_height, listed.new_width)
+        self.stretched = layer.type == "ImageData" and bool(param.new_height and param.new_width)
+        self.fixed_size = (param.new_height, param.new_width)
         # A batch of one picture may have a different size each time.
         self.free = not self.remedy or batch_size == 1 or augmented or bool(self.crop)
         self.cropped = bool(self.crop and self.remedy) and not augmented
@@ -34,11 +34,11 @@ class PictureFit:
         """Raises ManifestError, with the name of the picture, if it does not fit."""
         if header.height is None or header.width is None:
             return
-        height, width = self.given if self.stretched else (header.height, header.width)
+        height, width = self.fixed_size if self.stretched else (header.height, header.width)
         if self.cropped and min(height, width) < self.crop:
-            stretched = " (new_height, new_width)" if self.stretched else ""
+            note = " (new_height, new_width)" if self.stretched else ""
             raise ManifestError(
-                f"{self.asked}: {name} is {height}×{width}{stretched}, smaller than crop_size {self.crop}. "
+                f"{self.location}: {name} is {height}×{width}{note}, smaller than crop_size {self.crop}. "
                 f"{self.remedy} that are large enough, or use a smaller crop_size"
             )
         if self.stretched or self.free:
@@ -48,6 +48,6 @@ class PictureFit:
         elif self.first[1] != (height, width):
             other, size = self.first
             raise ManifestError(
-                f"{self.asked}: {name} is {height}×{width} and {other} is {size[0]}×{size[1]}, but the pictures of a "
-                f"batch must have one size. {self.remedy}, or give transform_param a crop_size"
+                f"{self.location}: {name} is {height}×{width} and {other} is {size[0]}×{size[1]}, but the pictures of "
+                f"a batch must have one size. {self.remedy}, or give transform_param a crop_size"
             )

@@ -28,27 +28,27 @@ def folders(named_in: Path) -> list[Path]:
     return list(dict.fromkeys(folder.absolute() for folder in (Path.cwd(), named_in.parent, *path) if folder.is_dir()))
 
 
-def sources(module: str, places: Sequence[Path], asked: str) -> dict[str, str]:
+def sources(module: str, places: Sequence[Path], location: str) -> dict[str, str]:
     """Returns the source of `module`, and of all that it imports from the folders `places`, by their paths below these.
 
-    Empty if there is no such module in `places`. Raises ManifestError, with a message that begins with `asked`, for a
-    module that is not valid Python or cannot be sent along.
+    Empty if there is no such module in `places`. Raises ManifestError, with a message that begins with `location`, for
+    a module that is not valid Python or cannot be sent along.
     """
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     waiting, seen = [module], {module}
     while waiting:
         name = waiting.pop()
         for path, file in _files(name, places).items():
-            if str(path) in found:
+            if str(path) in texts:
                 continue
-            _check_name(path, file, asked)
-            text = _text(file, asked)
-            found[str(path)] = text
+            _check_name(path, file, location)
+            text = _text(file, location)
+            texts[str(path)] = text
             package = path.parent.parts
-            fresh = [each for each in _imports(_parsed(text, file, asked), package) if each not in seen]
+            fresh = [each for each in _imports(_parsed(text, file, location), package) if each not in seen]
             seen.update(fresh)
             waiting += fresh
-    return found
+    return texts
 
 
 def _files(module: str, places: Sequence[Path]) -> dict[PurePosixPath, Path]:
@@ -58,45 +58,45 @@ def _files(module: str, places: Sequence[Path]) -> dict[PurePosixPath, Path]:
         return {}
     for place in places:
         packages = [PurePosixPath(*parts[:n], "__init__.py") for n in range(1, len(parts) + 1)]
-        last = PurePosixPath(*parts[:-1], f"{parts[-1]}.py")
-        if regular_file.is_file(place / last):
-            wanted = [*packages[:-1], last]
+        module_file = PurePosixPath(*parts[:-1], f"{parts[-1]}.py")
+        if regular_file.is_file(place / module_file):
+            files = [*packages[:-1], module_file]
         elif regular_file.is_file(place / packages[-1]):
-            wanted = packages
+            files = packages
         else:
             continue
-        return {path: place / path for path in wanted if (place / path).is_file()}
+        return {path: place / path for path in files if (place / path).is_file()}
     return {}
 
 
-def _check_name(path: PurePosixPath, file: Path, asked: str) -> None:
+def _check_name(path: PurePosixPath, file: Path, location: str) -> None:
     if path.parts[0] in (layout.SNAPSHOTS, layout.POINTS):
-        raise ManifestError(f"{asked}: {file}: the run folder has its own folder of that name; rename the package")
+        raise ManifestError(f"{location}: {file}: the run folder has its own folder of that name; rename the package")
 
 
-def _text(file: Path, asked: str) -> str:
+def _text(file: Path, location: str) -> str:
     try:
         if file.stat().st_size > LARGEST:
-            raise ManifestError(f"{asked}: {file}: has {file.stat().st_size} bytes; a module may have {LARGEST}")
+            raise ManifestError(f"{location}: {file}: has {file.stat().st_size} bytes; a module may have {LARGEST}")
         data = file.read_bytes()
     except OSError as error:
-        raise ManifestError(f"{asked}: {file}: cannot be read: {error.strerror}") from None
+        raise ManifestError(f"{location}: {file}: cannot be read: {error.strerror}") from None
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         if encoding in ("utf-8", "utf-8-sig"):
             return data.decode(encoding)
     except (SyntaxError, UnicodeDecodeError):
         encoding = "not UTF-8"
-    raise ManifestError(f"{asked}: {file}: is {encoding}: save it as UTF-8")
+    raise ManifestError(f"{location}: {file}: is {encoding}: save it as UTF-8")
 
 
-def _parsed(text: str, file: Path, asked: str) -> ast.Module:
+def _parsed(text: str, file: Path, location: str) -> ast.Module:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return ast.parse(text, str(file))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ManifestError(f"{asked}: {user_errors.described(error)}") from None
+        raise ManifestError(f"{location}: {user_errors.described(error)}") from None
 
 
 def _imports(module: ast.Module, package: tuple[str, ...]) -> Iterator[str]:
@@ -105,6 +105,6 @@ def _imports(module: ast.Module, package: tuple[str, ...]) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            above = package[: len(package) - node.level + 1] if node.level else ()
-            base = ".".join((*above, *([node.module] if node.module else [])))
+            parents = package[: len(package) - node.level + 1] if node.level else ()
+            base = ".".join((*parents, *([node.module] if node.module else [])))
             yield from (base, *(f"{base}.{alias.name}" if base else alias.name for alias in node.names))

@@ -11,15 +11,15 @@ from hpcbrew.plan.hardware import Machine
 from hpcbrew.units import clock, count, pbs_size
 
 
-def resolve(request: JobRequest, cluster: Cluster, here: Machine) -> Resources:
-    """Returns the resources that a job requests. `here` is this machine: its values are used where a profile says
+def resolve(request: JobRequest, cluster: Cluster, machine: Machine) -> Resources:
+    """Returns the resources that a job requests. `machine` is this machine: its values are used where a profile says
     `detect`.
 
     Raises RequestError saying what was requested, what is allowed, and which flag would help.
     """
     gpus = request.gpus_per_node
     _check_words(request)
-    _check_nodes(request, cluster, gpus, here)
+    _check_nodes(request, cluster, gpus, machine)
     kind = gpu_type(request, cluster) or GpuType()
     queue = request.queue or kind.queue or cluster.queue
     rules = _queue(queue, cluster)
@@ -35,10 +35,10 @@ def resolve(request: JobRequest, cluster: Cluster, here: Machine) -> Resources:
     elif gpus and cpus_per_gpu:
         cpus = gpus * cpus_per_gpu
     else:
-        cpus = here.cpus if resources.cpus == "detect" else resources.cpus
+        cpus = machine.cpus if resources.cpus == "detect" else resources.cpus
     mem = request.mem or (gpus * mem_per_gpu if gpus and mem_per_gpu else resources.mem)
     if cluster.scheduler == cluster.transport == "local":
-        _check_machine(cluster, cpus, mem, here)
+        _check_machine(cluster, cpus, mem, machine)
     _check_node(cluster, cpus, mem)
     attributes = resources.select | (kind.select if gpus else resources.cpu_select)
     return Resources(request.nodes, gpus, cpus, mem, walltime, queue, project, attributes)
@@ -67,39 +67,39 @@ def _check_words(request: JobRequest) -> None:
             raise RequestError(f"{flag} {value!r}: must be {WORDS}")
 
 
-def _check_nodes(request: JobRequest, cluster: Cluster, gpus: int, here: Machine) -> None:
+def _check_nodes(request: JobRequest, cluster: Cluster, gpus: int, machine: Machine) -> None:
     if cluster.max_nodes is not None and request.nodes > cluster.max_nodes:
         raise RequestError(f"{cluster.name}: allows {count(cluster.max_nodes, 'node')}, {request.nodes} were requested")
     if cluster.gpus_per_node == "detect":
-        if gpus and not here.gpus:
+        if gpus and not machine.gpus:
             raise RequestError(
                 f"{cluster.name}: a GPU was requested, but this machine has none (no /dev/nvidia*, and nvidia-smi "
                 "lists none). Leave out --gpu to train on the CPU, or name a cluster with GPUs: --cluster NAME"
             )
-        allowed = here.gpus
+        limit = machine.gpus
     else:
-        allowed = cluster.gpus_per_node
-    if gpus and not allowed:
+        limit = cluster.gpus_per_node
+    if gpus and not limit:
         raise RequestError(
             f"{cluster.name}: a GPU was requested, but the profile says that nodes have none: leave out --gpu to train "
             "on CPUs, or put gpus_per_node: N into your profile"
         )
-    if gpus > allowed:
-        hint = f": --nodes {-(-gpus // allowed)} --gpus-per-node {allowed}" if cluster.max_nodes != 1 else ""
-        raise RequestError(f"{cluster.name}: a node has {count(allowed, 'GPU')}, but {gpus} were requested{hint}")
+    if gpus > limit:
+        hint = f": --nodes {-(-gpus // limit)} --gpus-per-node {limit}" if cluster.max_nodes != 1 else ""
+        raise RequestError(f"{cluster.name}: a node has {count(limit, 'GPU')}, but {gpus} were requested{hint}")
 
 
-def _check_machine(cluster: Cluster, cpus: int, mem: int | None, here: Machine) -> None:
+def _check_machine(cluster: Cluster, cpus: int, mem: int | None, machine: Machine) -> None:
     """The queue on this machine runs whatever it is given, at the expense of other programs if that is too much."""
-    if cpus > here.cpus:
+    if cpus > machine.cpus:
         raise RequestError(
-            f"{cluster.name}: this machine has {count(here.cpus, 'core')} for a job, but {cpus} were requested: give "
-            f"--cpus {here.cpus}, or leave it out to use all"
+            f"{cluster.name}: this machine has {count(machine.cpus, 'core')} for a job, but {cpus} were requested: "
+            f"give --cpus {machine.cpus}, or leave it out to use all"
         )
-    if here.mem is not None and mem is not None and mem > here.mem:
+    if machine.mem is not None and mem is not None and mem > machine.mem:
         raise RequestError(
-            f"{cluster.name}: this machine has {short_size(here.mem)} of memory for a job, but {short_size(mem)} was "
-            "requested: request less with --mem, or leave it out"
+            f"{cluster.name}: this machine has {short_size(machine.mem)} of memory for a job, but {short_size(mem)} "
+            "was requested: request less with --mem, or leave it out"
         )
 
 
@@ -132,8 +132,8 @@ def gpu_kind(request: JobRequest, cluster: Cluster) -> str | None:
     kinds = cluster.gpu_types
     if request.gpu_type is not None:
         if request.gpu_type not in kinds:
-            there = ", ".join(kinds) or "none: the profile names no types"
-            raise RequestError(f"{cluster.name}: no GPU type {request.gpu_type!r}. Known types: {there}")
+            names = ", ".join(kinds) or "none: the profile names no types"
+            raise RequestError(f"{cluster.name}: no GPU type {request.gpu_type!r}. Known types: {names}")
         return request.gpu_type
     if not request.gpus_per_node:
         return None

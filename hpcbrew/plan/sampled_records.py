@@ -20,7 +20,7 @@ MOST, MOST_BYTES = 100, 32 * 2**20
 """The most records, and about the most bytes, that are read, evenly spread from the first record to the last."""
 
 
-def look(folder: Path, layer: pb.LayerParameter, asked: str) -> dict[int, str]:
+def look(folder: Path, layer: pb.LayerParameter, location: str) -> dict[int, str]:
     """Returns the labels of some records of the database in `folder`, each with a description of the first record that
     has it. Empty for a LevelDB, which cannot be sampled.
 
@@ -29,8 +29,8 @@ def look(folder: Path, layer: pb.LayerParameter, asked: str) -> dict[int, str]:
     if layer.data_param.backend != pb.DataParameter.LMDB:
         return {}
     labels: dict[int, str] = {}
-    fits = PictureFit(layer, asked)
-    read = 0
+    fits = PictureFit(layer, location)
+    total_bytes = 0
     try:
         database = LMDB(folder)
         for key, value in database.spread(MOST):
@@ -41,23 +41,25 @@ def look(folder: Path, layer: pb.LayerParameter, asked: str) -> dict[int, str]:
                 record = pb.Datum.FromString(value)
                 fits.check(name, _header(record))
             except (DecodeError, NoPicture) as error:
-                said = error if isinstance(error, NoPicture) else "is not a Datum, as Caffe's databases contain"
-                raise ManifestError(f"{asked}: {name} {said}. hpcbrew data check {folder} names all of them") from None
+                fault = error if isinstance(error, NoPicture) else "is not a Datum, as Caffe's databases contain"
+                raise ManifestError(
+                    f"{location}: {name} {fault}. hpcbrew data check {folder} names all of them"
+                ) from None
             labels.setdefault(record.label, name)
-            read += len(value)
-            if read > MOST_BYTES:
+            total_bytes += len(value)
+            if total_bytes > MOST_BYTES:
                 break
         database.close()
     except DataError as error:
-        raise ManifestError(f"{asked}: {error}") from None
+        raise ManifestError(f"{location}: {error}") from None
     return labels
 
 
 def _header(record: pb.Datum) -> Header:
     if record.encoded:
         return picture_header.of(io.BytesIO(record.data))
-    shape, held = (record.channels, record.height, record.width), len(record.data) or len(record.float_data)
-    if min(shape) < 1 or prod(shape) != held:
-        said = "×".join(map(str, shape))
-        raise NoPicture(f"says {said} (channels × height × width) and holds {held:,} values")
+    shape, count = (record.channels, record.height, record.width), len(record.data) or len(record.float_data)
+    if min(shape) < 1 or prod(shape) != count:
+        dimensions = "×".join(map(str, shape))
+        raise NoPicture(f"says {dimensions} (channels × height × width) and holds {count:,} values")
     return Header(record.height, record.width)

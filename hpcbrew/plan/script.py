@@ -92,10 +92,10 @@ def render(template: str, context: ScriptContext) -> str:
     over the shipped one of the same name, and may extend it: `{% extends "shipped/job.pbs.j2" %}`. Raises ProfileError
     naming the template and its fault.
     """
-    ours = shipped.folder("templates") / "pbs"
-    own = FileSystemLoader(paths.config_home() / "templates" / "pbs")
+    shipped_templates = shipped.folder("templates") / "pbs"
+    own_templates = FileSystemLoader(paths.config_home() / "templates" / "pbs")
     environment = Environment(
-        loader=ChoiceLoader([own, FileSystemLoader(ours), _Prefixed(ours)]),
+        loader=ChoiceLoader([own_templates, FileSystemLoader(shipped_templates), _Prefixed(shipped_templates)]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -109,8 +109,8 @@ def render(template: str, context: ScriptContext) -> str:
         return environment.get_template(template).render(vars(context))
     except TemplateError as error:
         line = getattr(error, "lineno", None)
-        where = f"{getattr(error, 'filename', None) or template}{f':{line}' if line else ''}"
-        raise ProfileError(f"{where}: {type(error).__name__}: {error.message}") from None
+        location = f"{getattr(error, 'filename', None) or template}{f':{line}' if line else ''}"
+        raise ProfileError(f"{location}: {type(error).__name__}: {error.message}") from None
 
 
 def _value_or(variable: str, default: object = "") -> str:

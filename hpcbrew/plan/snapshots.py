@@ -17,10 +17,10 @@ def need(sizes: Sizes, solver: pb.SolverParameter, flags: TrainFlags = ()) -> in
     """
     model = sum(prod(shape) for params in sizes.params.values() for _, shape in params) * (1 + solver.snapshot_diff)
     one = 4 * (model + HISTORIES.get(solver.type, 1) * sum(map(prod, sizes.own)))
-    given = dict(flags)
-    written = _written(solver)
-    kept = int(given.get("keep", 0))
-    return one * (min(written, kept + 1 + ("watch" in given)) if kept else written)
+    flag_values = dict(flags)
+    count = _written(solver)
+    kept = int(flag_values.get("keep", 0))
+    return one * (min(count, kept + 1 + ("watch" in flag_values)) if kept else count)
 
 
 def _written(solver: pb.SolverParameter) -> int:

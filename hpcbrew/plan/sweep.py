@@ -25,20 +25,20 @@ def points(assignments: Sequence[str]) -> list[Overrides]:
     Raises RequestError for fewer than two points and more than MOST_POINTS, and for malformed assignments.
     """
     axes: list[list[Overrides]] = []
-    given: set[str] = set()
+    keys: set[str] = set()
     for assignment in assignments:
         axis = _axis(assignment)
         for key, _ in axis[0]:
-            if key in given:
+            if key in keys:
                 raise RequestError(f"--set {assignment}: {key} is given twice; write its values as {key}=A,B")
-            given.add(key)
+            keys.add(key)
         axes.append(axis)
     if (number := prod(map(len, axes))) > MOST_POINTS:
         raise RequestError(f"these are {number:,} points, and a sweep has {MOST_POINTS:,} at most: give fewer values")
-    combined = [tuple(chain(*values)) for values in product(*axes)]
-    if len(combined) < 2:
+    combinations = [tuple(chain(*values)) for values in product(*axes)]
+    if len(combinations) < 2:
         raise RequestError("a sweep needs at least two points, as in --set base_lr=0.1,0.01; hpcbrew submit runs one")
-    return combined
+    return combinations
 
 
 def _axis(assignment: str) -> list[Overrides]:
@@ -52,14 +52,14 @@ def _axis(assignment: str) -> list[Overrides]:
         return [((keys[0], value),) for value in values]
     if "" in keys or len(set(keys)) < len(keys):
         raise RequestError(f"--set {assignment}: write distinct keys separated by commas, as in {TOGETHER}")
-    together = [[part.strip() for part in value.split(":")] for value in values]
-    for value, parts in zip(values, together, strict=True):
+    parts_by_value = [[part.strip() for part in value.split(":")] for value in values]
+    for value, parts in zip(values, parts_by_value, strict=True):
         if len(parts) != len(keys) or "" in parts:
             raise RequestError(
                 f"--set {assignment}: with {len(keys)} keys, each value needs {len(keys)} parts joined by colons, as "
                 f"in {TOGETHER}; {value!r} has {len([part for part in parts if part])}"
             )
-    return [tuple(zip(keys, parts, strict=True)) for parts in together]
+    return [tuple(zip(keys, parts, strict=True)) for parts in parts_by_value]
 
 
 def plan(
