@@ -24,8 +24,8 @@ def connection(site: Checked) -> Iterator[Finding]:
 def noise(site: Checked) -> Iterator[Finding]:
     """Checks what a shell without a terminal prints by itself. Scripts cope with that; scp, SFTP and rsync do not."""
     if isinstance(site.transport, RemoteShell):
-        said = site.transport.plain("true")
-        text = " ".join(f"{said.out} {said.err}".split())
+        answer = site.transport.plain("true")
+        text = " ".join(f"{answer.out} {answer.err}".split())
         if text:
             remedy = "in ~/.bashrc there, move what prints it below: [[ $- == *i* ]] || return"
             yield Finding("spurious output", Mark.WARN, f"a plain `ssh HOST true` prints {text[:60]!r}", remedy)
@@ -41,8 +41,8 @@ def path(site: Checked) -> Iterator[Finding]:
     remote = isinstance(site.transport, RemoteShell)
     missing = _listed(site.transport.run(["sh", "-c", LISTED, "sh", *NEEDED], TOP).out)
     if missing:
-        shell, where = ("a login shell", "in ~/.bash_profile there") if remote else ("this shell", "to its PATH")
-        remedy = f"add PBS {where}, such as: export PATH=/opt/pbs/bin:$PATH"
+        shell, place = ("a login shell", "in ~/.bash_profile there") if remote else ("this shell", "to its PATH")
+        remedy = f"add PBS {place}, such as: export PATH=/opt/pbs/bin:$PATH"
         yield Finding("PATH", Mark.BAD, f"{shell} does not find {', '.join(missing)}", remedy)
         return
     if isinstance(site.transport, RemoteShell):
@@ -60,13 +60,13 @@ def _listed(out: str) -> list[str]:
 
 def clock(site: Checked) -> Iterator[Finding]:
     """Compares the clocks, knowing only that the remote time was read between the request and the answer."""
-    asked = time.time()
+    before = time.time()
     words = site.transport.run(["date", "+%s"], TOP).out.split()
-    answered = time.time()
+    after = time.time()
     if not words or not re.fullmatch("[0-9]{1,15}", words[-1]):
         yield Finding("clock", Mark.WARN, "could not be read", "see what `date +%s` prints there")
         return
-    skew = min(int(words[-1]) + 1 - asked, 0.0) or max(int(words[-1]) - answered, 0.0)
+    skew = min(int(words[-1]) + 1 - before, 0.0) or max(int(words[-1]) - after, 0.0)
     if abs(skew) > SKEW:
         way = "ahead of" if skew > 0 else "behind"
         remedy = "set this machine's clock by a time server, or tell the site: times in logs will mislead"

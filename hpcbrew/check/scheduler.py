@@ -76,8 +76,8 @@ def compare(cluster: Cluster, site_queues: dict[str, Queue]) -> Iterator[Finding
             mark = Mark.BAD if mine and any(contrary) else Mark.WARN
             yield Finding(f"queue {name}", mark, "; ".join(differences), remedy)
         else:
-            by = f", through queue {_route_to(name, site_queues)} only" if queue.routed else ""
-            yield Finding(f"queue {name}", Mark.OK, f"{limits(queue)}{by}")
+            route = f", through queue {_route_to(name, site_queues)} only" if queue.routed else ""
+            yield Finding(f"queue {name}", Mark.OK, f"{limits(queue)}{route}")
 
 
 def _route_to(name: str, site_queues: dict[str, Queue]) -> str:
@@ -96,15 +96,15 @@ def _differences(cluster: Cluster, queue: Queue) -> Iterator[tuple[str, str, boo
     rules = cluster.queues.get(queue.name)
     if rules is None:
         return
-    said = (rules.walltime, rules.max_nodes, rules.max_gpus if rules.gpus else 0)
-    allowed = (queue.walltime, queue.max_nodes, queue.max_gpus)
-    for key, site, profile in zip(("walltime", "max_nodes", "max_gpus"), allowed, said, strict=True):
+    profile_limits = (rules.walltime, rules.max_nodes, rules.max_gpus if rules.gpus else 0)
+    site_limits = (queue.walltime, queue.max_nodes, queue.max_gpus)
+    for key, site, profile in zip(("walltime", "max_nodes", "max_gpus"), site_limits, profile_limits, strict=True):
         if site is None or (profile is not None and profile <= site):
             continue
-        shown = clock if key == "walltime" else str
+        as_text = clock if key == "walltime" else str
         value = f'"{clock(site)}"' if key == "walltime" else str(site)
-        has = "no limit" if profile is None else shown(profile)
-        yield f"{key} is {shown(site)}, but the profile says {has}", f"{key}: {value}", profile is not None
+        has = "no limit" if profile is None else as_text(profile)
+        yield f"{key} is {as_text(site)}, but the profile says {has}", f"{key}: {value}", profile is not None
 
 
 def limits(queue: Queue) -> str:
@@ -125,8 +125,8 @@ def limits(queue: Queue) -> str:
 
 def _walltimes(queue: Queue) -> str:
     if queue.min_walltime:
-        most = f"to {clock(queue.walltime)}" if queue.walltime else "or longer"
-        return f"{clock(queue.min_walltime)} {most}"
+        upper_end = f"to {clock(queue.walltime)}" if queue.walltime else "or longer"
+        return f"{clock(queue.min_walltime)} {upper_end}"
     return f"up to {clock(queue.walltime)}" if queue.walltime else "any walltime"
 
 
@@ -161,17 +161,17 @@ def gpus(site: Checked) -> Iterator[Finding]:
 def cpus(cluster: Cluster, nodes: list[Node]) -> Iterator[Finding]:
     """Counts the free and all CPUs of nodes that are up, and those of the largest node, since PBS accepts jobs that no
     node can hold."""
-    up = [node for node in nodes if node.up and node.cpus]
-    if not up:
+    nodes_up = [node for node in nodes if node.up and node.cpus]
+    if not nodes_up:
         return  # Torque has another name for them; or no node is up
-    total, used = sum(node.cpus or 0 for node in up), sum(node.cpus_used for node in up)
-    most, memory = _largest(nodes, lambda node: node.cpus), _largest(nodes, lambda node: node.memory)
+    total, used = sum(node.cpus or 0 for node in nodes_up), sum(node.cpus_used for node in nodes_up)
+    cores, memory = _largest(nodes, lambda node: node.cpus), _largest(nodes, lambda node: node.memory)
     of_memory = f" and {short_size(memory)}" if memory else ""
-    found = f"{max(0, total - used)} of {total} free; a node has {most}{of_memory} at most"
+    found = f"{max(0, total - used)} of {total} free; a node has {cores}{of_memory} at most"
     wrong = [
-        *_too_much("cpus_per_node", cluster.cpus_per_node, most, str),
+        *_too_much("cpus_per_node", cluster.cpus_per_node, cores, str),
         *_too_much("mem_per_node", cluster.mem_per_node, memory, pbs_size),
-        *_asks_too_much(cluster, most),
+        *_asks_too_much(cluster, cores),
     ]
     if wrong:
         faults, remedies = zip(*wrong, strict=True)
@@ -189,16 +189,16 @@ def _largest(nodes: list[Node], amount: Callable[[Node], int | None]) -> int:
     return max(hosts.values(), default=0)
 
 
-def _too_much(key: str, said: int | None, most: int, shown: Callable[[int], str]) -> Iterator[tuple[str, str]]:
-    if said is not None and most and said > most:
-        yield f"the profile says {key}: {shown(said)}", f"{key}: {shown(most)}"
+def _too_much(key: str, value: int | None, largest: int, as_text: Callable[[int], str]) -> Iterator[tuple[str, str]]:
+    if value is not None and largest and value > largest:
+        yield f"the profile says {key}: {as_text(value)}", f"{key}: {as_text(largest)}"
 
 
-def _asks_too_much(cluster: Cluster, most: int) -> Iterator[tuple[str, str]]:
+def _asks_too_much(cluster: Cluster, largest: int) -> Iterator[tuple[str, str]]:
     """Checks what a job gets by default."""
-    asked = cluster.resources.cpus
-    if isinstance(asked, int) and asked > most:
-        yield f"the profile asks for {asked}", f"resources: {{cpus: {most}}}"
+    default = cluster.resources.cpus
+    if isinstance(default, int) and default > largest:
+        yield f"the profile asks for {default}", f"resources: {{cpus: {largest}}}"
 
 
 def count(cluster: Cluster, nodes: list[Node]) -> Iterator[Finding]:
@@ -228,8 +228,8 @@ def count(cluster: Cluster, nodes: list[Node]) -> Iterator[Finding]:
 
 def _has(node: Node, select: Mapping[str, str]) -> bool:
     """Whether a node says that it has this type of GPU, by attributes or by amounts such as the GPU's memory."""
-    told = select.keys() <= node.resources.keys()
-    return told and pbs_site.offers(node, select) and pbs_site.machines([node], select) != 0
+    has_all = select.keys() <= node.resources.keys()
+    return has_all and pbs_site.offers(node, select) and pbs_site.machines([node], select) != 0
 
 
 def _free(nodes: list[Node]) -> str:

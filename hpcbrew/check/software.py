@@ -25,11 +25,11 @@ def modules(site: Checked) -> Iterator[Finding]:
     """Loads each module of the profile as a job does."""
     folders = [str(site.transport.root(folder)) for folder in site.cluster.module_use]
     for module in site.cluster.modules:
-        loaded = [module.load, module.check or "", *folders]
-        answer = site.transport.run(["bash", "-l", "-c", LOAD, "bash", *loaded], TOP)
+        arguments = [module.load, module.check or "", *folders]
+        answer = site.transport.run(["bash", "-l", "-c", LOAD, "bash", *arguments], TOP)
         if answer.status != 0:
-            said = answer.words.splitlines()[-1]
-            yield Finding(f"module {module.load}", Mark.BAD, said, "module avail there; modules: in the profile")
+            complaint = answer.words.splitlines()[-1]
+            yield Finding(f"module {module.load}", Mark.BAD, complaint, "module avail there; modules: in the profile")
         else:
             yield Finding(f"module {module.load}", Mark.OK, "is loaded")
     if not site.cluster.modules:
@@ -47,7 +47,7 @@ def python(site: Checked) -> Iterator[Finding]:
 
 def engine(site: Checked) -> Iterator[Finding]:
     """Starts the engine as a job does."""
-    own, facts = metadata.version("hpcbrew"), None
+    local_version, facts = metadata.version("hpcbrew"), None
     if site.cluster.scheduler == "local":
         command = [sys.executable, "-P", "-m", "engine.cli", "--version"]
     else:
@@ -60,8 +60,8 @@ def engine(site: Checked) -> Iterator[Finding]:
         yield Finding("engine", Mark.BAD, answer.words.splitlines()[-1], remedy)
         return
     version = (answer.out.split() or ["an unknown version"])[-1]
-    if version != own:
-        yield Finding("engine", Mark.WARN, f"{version} there, {own} here", f"{remedy} updates it")
+    if version != local_version:
+        yield Finding("engine", Mark.WARN, f"{version} there, {local_version} here", f"{remedy} updates it")
     elif engine_facts.is_another(facts):
         yield Finding("engine", Mark.WARN, f"{version}, but from a different build of hpcbrew", f"{remedy} updates it")
     else:

@@ -45,8 +45,8 @@ def load(text: str) -> Any:
 
 class _Plain(yaml.SafeLoader):
     yaml_constructors: ClassVar = {
-        tag: made
-        for tag, made in yaml.SafeLoader.yaml_constructors.items()
+        tag: constructor
+        for tag, constructor in yaml.SafeLoader.yaml_constructors.items()
         if str(tag).rpartition(":")[2] not in ("binary", "omap", "pairs", "set")
     }
 
@@ -67,17 +67,17 @@ def _whole(loader: _Plain, node: yaml.ScalarNode) -> int:
 _Plain.yaml_constructors["tag:yaml.org,2002:int"] = _whole
 
 
-def _count(node: yaml.Node, known: dict[int, int]) -> int:
-    """Returns how many values a node stands for; notes it in `known`, by the node's id: 0 while it is being counted."""
+def _count(node: yaml.Node, counts: dict[int, int]) -> int:
+    """Returns how many values a node stands for; notes it in `counts` by the node's id: 0 while it is being counted."""
     if not isinstance(node, yaml.CollectionNode):
         return 1
-    if (count := known.get(id(node))) is not None:
+    if (count := counts.get(id(node))) is not None:
         if not count:
             raise NotPlain("holds a reference to what contains it", node.start_mark.line + 1)
         return count
-    known[id(node)] = 0
-    within = chain.from_iterable(node.value) if isinstance(node, yaml.MappingNode) else node.value
-    known[id(node)] = count = 1 + sum(_count(each, known) for each in within)
+    counts[id(node)] = 0
+    children = chain.from_iterable(node.value) if isinstance(node, yaml.MappingNode) else node.value
+    counts[id(node)] = count = 1 + sum(_count(each, counts) for each in children)
     if count > MOST:
         raise NotPlain(f"stands for more than {MOST:,} values through its references", node.start_mark.line + 1)
     return count

@@ -13,8 +13,8 @@ def folders() -> tuple[Path, Path]:
 
 def available() -> dict[str, Path]:
     """Returns every profile by name, in alphabetical order; the user's own take precedence over shipped ones."""
-    found: dict[str, Path] = {}
+    profiles: dict[str, Path] = {}
     for folder in folders():
         for path in folder.glob("*.yaml"):
-            found.setdefault(path.stem, path)
-    return dict(sorted(found.items()))
+            profiles.setdefault(path.stem, path)
+    return dict(sorted(profiles.items()))

@@ -24,31 +24,31 @@ def path(name: str) -> Path:
     return profile_files.folders()[0] / f"{name}.yaml"
 
 
-def compose(name: str, scheduler: str, extends: str | None, given: Mapping[str, str | None]) -> dict[str, Any]:
+def compose(name: str, scheduler: str, extends: str | None, options: Mapping[str, str | None]) -> dict[str, Any]:
     """Returns the profile's own values, without those that are None.
 
     Everything else is taken from `extends`, or else from the shipped profile of the same name, or else from a plain one
-    for the scheduler. `given`: host, scratch, transport, queue, project. A queue that the base does not list is added
+    for the scheduler. `options`: host, scratch, transport, queue, project. A queue that the base does not list is added
     to its list, without limits. Raises ProfileError for a host if the cluster is this machine.
     """
     shipped = profile_files.folders()[1] / f"{name}.yaml"
     base = extends or (name if shipped.exists() else BASES[scheduler])
-    below = profiles.resolve({"extends": base}, path(name), name)
+    base_values = profiles.resolve({"extends": base}, path(name), name)
     values: dict[str, Any] = {"extends": base}
-    if scheduler != below.get("scheduler", "pbs"):
+    if scheduler != base_values.get("scheduler", "pbs"):
         values["scheduler"] = scheduler
-    values |= {key: given[key] for key in ("transport", "host", "scratch", "queue") if given.get(key) is not None}
-    here = values.get("transport", below.get("transport")) == "local"
-    if here and "host" in values:
+    values |= {key: options[key] for key in ("transport", "host", "scratch", "queue") if options.get(key) is not None}
+    is_local = values.get("transport", base_values.get("transport")) == "local"
+    if is_local and "host" in values:
         raise ProfileError(
             f"{name}: host: {values['host']!r}: a cluster on this machine has no host; leave --host out, or give "
             "another --scheduler or --transport"
         )
-    if not here and "scratch" in values:
+    if not is_local and "scratch" in values:
         values["scratch"] = _unexpanded(values["scratch"])
-    if given.get("project") is not None:
-        values["account"] = {"default": given["project"]}
-    queues = below.get("queues", {})
+    if options.get("project") is not None:
+        values["account"] = {"default": options["project"]}
+    queues = base_values.get("queues", {})
     if queues and values.get("queue") and values["queue"] not in queues:
         values["queues"] = {values["queue"]: {}}
     return values
@@ -63,16 +63,16 @@ def _unexpanded(scratch: str) -> str:
 
 def target(name: str, *, force: bool) -> Path:
     """Returns where to write a profile of that name. Raises ProfileError if there is one already, unless `force`."""
-    own = path(name)
-    if own.exists() and not force:
-        raise ProfileError(f"{own}: there is a profile of that name already. Edit it, or overwrite it with --force")
-    return own
+    file = path(name)
+    if file.exists() and not force:
+        raise ProfileError(f"{file}: there is a profile of that name already. Edit it, or overwrite it with --force")
+    return file
 
 
 def write(name: str, values: Mapping[str, Any], *, force: bool = False) -> Path:
     """Checks and writes a profile. Raises ProfileError if the values are not a valid profile, or if there is one
     already, unless `force`."""
-    own = target(name, force=force)
-    profiles.check(values, name, own)
-    user_settings.put(own, yaml.safe_dump(dict(values), sort_keys=False).encode())
-    return own
+    file = target(name, force=force)
+    profiles.check(values, name, file)
+    user_settings.put(file, yaml.safe_dump(dict(values), sort_keys=False).encode())
+    return file

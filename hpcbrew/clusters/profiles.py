@@ -132,8 +132,8 @@ class Resources(_Part):
     def counts(self) -> tuple[str, str]:
         """The resources by which cores and GPUs are counted; empty if they are not."""
         cpus, gpus = ("ppn", "gpus") if self.style == "nodes" else ("ncpus", "ngpus")
-        named = (self.cpus_as or cpus, self.gpus_as or gpus)
-        return ("" if named[0] == "none" else named[0], "" if named[1] == "none" else named[1])
+        names = (self.cpus_as or cpus, self.gpus_as or gpus)
+        return ("" if names[0] == "none" else names[0], "" if names[1] == "none" else names[1])
 
 
 class GpuType(_Part):
@@ -241,10 +241,10 @@ def load(name: str) -> Cluster:
     return check(_read(path), name, path)
 
 
-def check(own: Mapping[str, Any], name: str, path: Path) -> Cluster:
+def check(values: Mapping[str, Any], name: str, path: Path) -> Cluster:
     """Returns the profile with these values, which are, or will become, those of `path`. Raises ProfileError."""
     try:
-        return Cluster.model_validate({**resolve(own, path, name), "name": name})
+        return Cluster.model_validate({**resolve(values, path, name), "name": name})
     except ValidationError as error:
         raise ProfileError(_explain(path, error)) from None
 
@@ -278,8 +278,8 @@ def resolve(own: Mapping[str, Any], path: Path, name: str, seen: tuple[Path, ...
     if base is None:
         return values
     if not isinstance(base, str):
-        there = ", ".join(available())
-        raise ProfileError(f"{path}: extends: {SHORT.repr(base)} is not a valid name of a cluster. There are: {there}")
+        names = ", ".join(available())
+        raise ProfileError(f"{path}: extends: {SHORT.repr(base)} is not a valid name of a cluster. There are: {names}")
     try:
         parent = _find(base, not_in=path if base == name else None)
     except ProfileError as error:
@@ -301,8 +301,8 @@ def _read(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise ProfileError(f"{path}: not YAML: {error}") from None
     if not isinstance(values, dict):
-        found = "empty" if values is None else type(values).__name__
-        raise ProfileError(f"{path}: a profile must be a list of `key: value`, but this is {found}")
+        kind = "empty" if values is None else type(values).__name__
+        raise ProfileError(f"{path}: a profile must be a list of `key: value`, but this is {kind}")
     if "name" in values:
         raise ProfileError(f"{path}: name: a cluster has the name of its file, {path.stem!r}; remove this line")
     return values
@@ -312,9 +312,9 @@ def _merge(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     """Merges own values over the base's, mapping by mapping; null removes a key from a mapping of the base."""
     merged = dict(base)
     for key, value in own.items():
-        below = base.get(key)
-        if isinstance(below, dict) and isinstance(value, dict):
-            merged[key] = _merge(below, value)
+        base_value = base.get(key)
+        if isinstance(base_value, dict) and isinstance(value, dict):
+            merged[key] = _merge(base_value, value)
         elif value is None:
             merged.pop(key, None)
         else:
@@ -348,21 +348,21 @@ ALTERNATIVE = re.compile(r"\[key\]|constrained-int|literal\[.*\]")
 
 def _fault(fault: dict[str, Any]) -> tuple[str, str]:
     """Returns the key with its value, and what is wrong with it; faults of alternatives share the former."""
-    where = [str(part) for part in fault["loc"] if not ALTERNATIVE.fullmatch(str(part))]
-    key = ".".join(where)
+    location = [str(part) for part in fault["loc"] if not ALTERNATIVE.fullmatch(str(part))]
+    key = ".".join(location)
     if fault["type"] == "extra_forbidden":
-        keys = _keys_at(where[:-1])
-        return f"{key}: ", f"no such key.{did_you_mean(where[-1], keys, repr)} There are: {', '.join(keys)}"
+        keys = _keys_at(location[:-1])
+        return f"{key}: ", f"no such key.{did_you_mean(location[-1], keys, repr)} There are: {', '.join(keys)}"
     if fault["type"] == "missing":
         return f"{key}: ", "missing"
     message = KINDS.get(fault["type"], fault["msg"])
     message = message.removeprefix("Value error, ").replace("Input should be", "must be")
-    shown = LOGIN.sub("//…@", SHORT.repr(fault["input"]))
-    return (f"{key}: {shown}: " if where else ""), message
+    value = LOGIN.sub("//…@", SHORT.repr(fault["input"]))
+    return (f"{key}: {value}: " if location else ""), message
 
 
-def _keys_at(where: list[str]) -> list[str]:
-    """Returns the keys of the part of a profile that `where` leads to."""
+def _keys_at(location: list[str]) -> list[str]:
+    """Returns the keys of the part of a profile that `location` leads to."""
     model: type[BaseModel] = Cluster
     inner: dict[str, type[BaseModel]] = {
         "account": Account,
@@ -372,7 +372,7 @@ def _keys_at(where: list[str]) -> list[str]:
         "modules": Module,
         "caffe_module": Module,
     }
-    if where:
-        model = inner[where[0]]
+    if location:
+        model = inner[location[0]]
     keys = list(model.model_fields)
-    return keys if where else ["extends", *(k for k in keys if k != "name")]
+    return keys if location else ["extends", *(k for k in keys if k != "name")]

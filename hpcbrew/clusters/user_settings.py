@@ -54,16 +54,16 @@ def read() -> Settings:
         raise ProfileError(error.of(path())) from None
     if not isinstance(values, dict):
         raise ProfileError(f"{path()}: must be a list of `key: value`, but this is {type(values).__name__}")
-    own = values.pop(CLUSTERS, {})
+    by_cluster = values.pop(CLUSTERS, {})
     _check(values, KEYS, f"{path()}: ")
-    if not isinstance(own, dict):
-        raise ProfileError(f"{path()}: {CLUSTERS}: {reprlib.repr(own)} is not valid: write NAME: {{KEY: VALUE}}")
-    for name, settings in own.items():
-        where = f"{path()}: {CLUSTERS}: {reprlib.repr(name)}: "
+    if not isinstance(by_cluster, dict):
+        raise ProfileError(f"{path()}: {CLUSTERS}: {reprlib.repr(by_cluster)} is not valid: write NAME: {{KEY: VALUE}}")
+    for name, settings in by_cluster.items():
+        prefix = f"{path()}: {CLUSTERS}: {reprlib.repr(name)}: "
         if not isinstance(name, str) or not isinstance(settings, dict):
-            raise ProfileError(f"{where}{reprlib.repr(settings)} is not valid: write NAME: {{KEY: VALUE}}")
-        _check(settings, OF_CLUSTER, where)
-    return {**values, **({CLUSTERS: own} if own else {})}
+            raise ProfileError(f"{prefix}{reprlib.repr(settings)} is not valid: write NAME: {{KEY: VALUE}}")
+        _check(settings, OF_CLUSTER, prefix)
+    return {**values, **({CLUSTERS: by_cluster} if by_cluster else {})}
 
 
 def of_cluster(name: str) -> dict[str, str]:
@@ -84,27 +84,27 @@ def put_for(name: str, key: str, value: str | None) -> bool:
     with exclusive(_CHANGING):
         values = read()
         clusters = {cluster: dict(settings) for cluster, settings in values.pop(CLUSTERS, {}).items()}
-        before = clusters.get(name, {}).get(key)
+        old_value = clusters.get(name, {}).get(key)
         clusters.setdefault(name, {}).pop(key, None)
         if value is not None:
             clusters[name][key] = value
         write({**values, CLUSTERS: {cluster: settings for cluster, settings in clusters.items() if settings}})
-    return before != value
+    return old_value != value
 
 
 _CHANGING = "settings"
 """The lock for changes: otherwise, another process's change between reading and writing would be lost."""
 
 
-def _check(values: dict[Any, Any], keys: dict[str, str], where: str) -> None:
+def _check(values: dict[Any, Any], keys: dict[str, str], prefix: str) -> None:
     for key, value in values.items():
         if key not in keys:
-            shown = key if isinstance(key, str) else reprlib.repr(key)
+            name = key if isinstance(key, str) else reprlib.repr(key)
             raise ProfileError(
-                f"{where}{shown}: no such setting.{did_you_mean(shown, keys, repr)} There are: {', '.join(keys)}"
+                f"{prefix}{name}: no such setting.{did_you_mean(name, keys, repr)} There are: {', '.join(keys)}"
             )
         if not isinstance(value, str):
-            raise ProfileError(f"{where}{key}: {reprlib.repr(value)} is not valid text")
+            raise ProfileError(f"{prefix}{key}: {reprlib.repr(value)} is not valid text")
 
 
 def write(values: Settings) -> None:
