@@ -151,9 +151,9 @@ class Pbs:
 
     def status_command(self, ids: Sequence[str], *, history: bool = True) -> tuple[str, ...]:
         """Returns the command that queries these jobs, or all, with history. Torque shows its history without -x."""
-        ended = ("-x",) if history and not self.torque else ()
+        history_option = ("-x",) if history and not self.torque else ()
         form = ("-F", "json") if self.form == "json" else ()
-        return (*self.prefix, "qstat", *ended, "-f", *form, *ids)
+        return (*self.prefix, "qstat", *history_option, "-f", *form, *ids)
 
     def status_together(self, ids: Sequence[str], *, history: bool = True) -> tuple[str, ...]:
         """Returns the command that queries many jobs over one connection: with -E, in OpenPBS and PBS Pro of its
@@ -163,8 +163,8 @@ class Pbs:
 
     def has_no_such_option(self, answer: CommandResult) -> bool:
         """Whether this command does not know an option, being too old or a different one."""
-        said = answer.err.lower()
-        return answer.status == USAGE and not answer.out.strip() and ("usage" in said or "option" in said)
+        stderr = answer.err.lower()
+        return answer.status == USAGE and not answer.out.strip() and ("usage" in stderr or "option" in stderr)
 
     def parse_together(self, answer: CommandResult, ids: Sequence[str]) -> QstatReport:
         """As `parse_status`, for the answer to `status_together`: if it names one job as unknown and shows none, it
@@ -176,9 +176,15 @@ class Pbs:
     def select_command(self, name: str | None, *, history: bool = True) -> tuple[str, ...]:
         """Returns the command that lists the ids of the user's jobs, or of those with that name; including ended ones,
         if PBS can do that."""
-        ended = " -x" if history and not self.torque else ""
-        named = ' -N "$1"' if name is not None else ""
-        return ("sh", "-c", f'exec qselect{ended} -u "$(id -un)"{named}', "sh", *([name] if name is not None else []))
+        history_option = " -x" if history and not self.torque else ""
+        name_option = ' -N "$1"' if name is not None else ""
+        return (
+            "sh",
+            "-c",
+            f'exec qselect{history_option} -u "$(id -un)"{name_option}',
+            "sh",
+            *([name] if name is not None else []),
+        )
 
     def parse_select(self, answer: CommandResult) -> list[str] | None:
         """Reads the ids. None if there is no qselect, or a different one. Raises SchedulerError if it failed."""
@@ -226,24 +232,24 @@ class Pbs:
         unknown = answer.status == UNKNOWN_JOB and UNKNOWN.search(answer.err)
         if answer.status == FINISHED or unknown or TOO_LATE in answer.err:
             return False
-        said = _unrepeated(answer.words)
-        if answer.status == NOT_ALONE and "[" in said:
-            raise SchedulerError(f"PBS can only hold and release a whole array, not one of its jobs: {said}")
+        message = _unrepeated(answer.words)
+        if answer.status == NOT_ALONE and "[" in message:
+            raise SchedulerError(f"PBS can only hold and release a whole array, not one of its jobs: {message}")
         if answer.status in NO_SERVER:
-            raise SchedulerError(f"the PBS server does not answer, and nothing was changed: {said}. Try again later")
-        raise SchedulerError(f"PBS refused (exit status {answer.status}): {said}")
+            raise SchedulerError(f"the PBS server does not answer, and nothing was changed: {message}. Try again later")
+        raise SchedulerError(f"PBS refused (exit status {answer.status}): {message}")
 
     def _refusal(self, answer: CommandResult) -> SchedulerError:
         words = answer.words.splitlines()
         first = next((n for n, line in enumerate(words) if line.startswith("qsub:")), 0)
-        said, advice = words[first], self._advice(answer.status)  # usage text follows the fault
+        message, advice = words[first], self._advice(answer.status)  # usage text follows the fault
         if answer.status in BY_HOOK:
-            said = shortened(" ".join(words[first:]))
-            advice = FAILED_HOOK if FAILED_RULE in said else advice
-        elif BY_FILTER in said:
-            said, advice = shortened(" ".join(words)), ADVICE[32]
+            message = shortened(" ".join(words[first:]))
+            advice = FAILED_HOOK if FAILED_RULE in message else advice
+        elif BY_FILTER in message:
+            message, advice = shortened(" ".join(words)), ADVICE[32]
         return SchedulerError(
-            f"qsub refused the job (exit status {answer.status}): {said.rstrip('.')}. {advice}".rstrip()
+            f"qsub refused the job (exit status {answer.status}): {message.rstrip('.')}. {advice}".rstrip()
         )
 
     def _advice(self, status: int) -> str:

@@ -105,9 +105,9 @@ def in_words(comment: str) -> str:
     plain = re.sub(r"^(Not Running|Can Never Run): ", "", comment).rstrip(".")
     for pattern, words in PATTERNS:
         if match := re.fullmatch(pattern, plain):
-            said = _filled(words, match)
+            reason = _filled(words, match)
             never = comment.startswith("Can Never Run: ")
-            return f"can never run: {said}: cancel it, and request less" if never else said
+            return f"can never run: {reason}: cancel it, and request less" if never else reason
     return shortened(comment)
 
 
@@ -121,9 +121,9 @@ def _filled(words: str, match: re.Match[str]) -> str:
     parts = match.groupdict()
     who, s, they = WHO.get((parts.get("who") or "").lower(), ("", "", ""))
     queue, what = parts.get("queue"), parts.get("what") or ""
-    named = OF_THINGS.get(what, WORDS.get(what, what))
+    thing = OF_THINGS.get(what, WORDS.get(what, what))
     in_queue = f" in queue {queue}" if queue else ""
-    return words.format(who=who, s=s, they=they, in_queue=in_queue, what=named, when=parts.get("when"))
+    return words.format(who=who, s=s, they=they, in_queue=in_queue, what=thing, when=parts.get("when"))
 
 
 def _short_of(match: re.Match[str]) -> str:

@@ -59,8 +59,8 @@ def parse(out: str, form: Form) -> Entries:
             fault = fault or error
             continue
         if form.key in answer or "timestamp" in answer:
-            found = answer.get(form.key)
-            entries = found if isinstance(found, dict) else {}
+            table = answer.get(form.key)
+            entries = table if isinstance(table, dict) else {}
             whole = all(isinstance(values, dict) for values in entries.values())
             if whole and out[start + end :].lstrip()[:1] not in ("}", ","):
                 return {name: dict(_flat(values)) for name, values in entries.items()}
@@ -80,8 +80,8 @@ def unfinished(out: str, entries: Entries) -> str | None:
     In the text format an empty line ends each entry; in the JSON format an unindented brace ends all. Removes the value
     on an unterminated line, since digits may be missing.
     """
-    said = out.rstrip()
-    if not entries or out.endswith(("\n\n", "\n\r\n")) or said.endswith("\n}") or re.fullmatch(r"\{.*\}", said):
+    text = out.rstrip()
+    if not entries or out.endswith(("\n\n", "\n\r\n")) or text.endswith("\n}") or re.fullmatch(r"\{.*\}", text):
         return None
     name = next(reversed(entries))
     if entries[name] and not out.endswith("\n"):
@@ -120,18 +120,18 @@ def _parse_lines(out: str, form: Form) -> Entries:
     entries: Entries = {}
     path: list[str] = []
     indent = None
-    for whole in out.split("\n"):
-        line = whole.strip().removesuffix(",")
+    for raw_line in out.split("\n"):
+        line = raw_line.strip().removesuffix(",")
         match = _PAIR.fullmatch(line)
         if match is None:
             path = path[:-1] if line == "}" else path
             continue
         key, value = match.groups()
-        deep = len(whole) - len(whole.lstrip())
+        depth = len(raw_line) - len(raw_line.lstrip())
         if value == "{":
-            path = [form.key, key] if deep == indent else [*path, key]
+            path = [form.key, key] if depth == indent else [*path, key]
             if path == [form.key, key]:
-                indent = deep
+                indent = depth
                 entries.setdefault(key, {})
         elif path[:1] == [form.key] and len(path) in (2, 3):  # in an entry, or in its list of resources
             text = _TEXT.fullmatch(value)
@@ -149,7 +149,7 @@ def _parse_text(out: str, form: Form) -> Entries:
     entries: dict[str, dict[str, list[str]]] = {}
     attributes: dict[str, list[str]] = {}
     last, attribute = "", form.attribute
-    for line in (whole.removesuffix("\r") for whole in out.split("\n")):
+    for line in (raw_line.removesuffix("\r") for raw_line in out.split("\n")):
         if header := form.header.fullmatch(line.rstrip()):
             attributes, last = {}, ""
             if not entries.get(header[1]):

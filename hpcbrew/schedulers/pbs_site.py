@@ -102,13 +102,13 @@ def parse_version(answer: CommandResult) -> Product:
 
     Raises SchedulerError for an answer without a version.
     """
-    said = f"{answer.out}\n{answer.err}"
-    if match := re.search(r"pbs_version = (\S+)", said):
+    text = f"{answer.out}\n{answer.err}"
+    if match := re.search(r"pbs_version = (\S+)", text):
         version = match[1]
         first = re.match(r"(\d{1,9})\.", version)
-        opened = first is not None and 20 <= int(first[1]) < 100
-        return Product("OpenPBS" if opened else "PBS Pro", version.removeprefix("PBSPro_"))
-    if match := re.search(r"^Version: (\S+)", said, re.MULTILINE):
+        is_openpbs = first is not None and 20 <= int(first[1]) < 100
+        return Product("OpenPBS" if is_openpbs else "PBS Pro", version.removeprefix("PBSPro_"))
+    if match := re.search(r"^Version: (\S+)", text, re.MULTILINE):
         return Product("Torque", match[1])
     raise SchedulerError(f"qstat --version (exit status {answer.status}): {answer.words}")
 
@@ -124,15 +124,15 @@ def parse_queues(answer: CommandResult) -> dict[str, Queue]:
 
 def parse_nodes(answer: CommandResult, gpus: str = "ngpus") -> list[Node]:
     """`gpus`: the resource by which the site counts GPUs; Torque has its own name for them."""
-    found = _entries(answer, pbs_output.NODES, NODES)
-    return [_node(name, values, gpus) for name, values in found.items() if "state" in values]
+    entries = _entries(answer, pbs_output.NODES, NODES)
+    return [_node(name, values, gpus) for name, values in entries.items() if "state" in values]
 
 
 def _entries(answer: CommandResult, form: Form, command: tuple[str, ...]) -> dict[str, dict[str, str]]:
-    found = pbs_output.parse(answer.out, form)
-    if answer.status != 0 or not found:
+    entries = pbs_output.parse(answer.out, form)
+    if answer.status != 0 or not entries:
         raise SchedulerError(f"{' '.join(command)} (exit status {answer.status}): {answer.words}")
-    return found
+    return entries
 
 
 def _queue(name: str, values: dict[str, str]) -> Queue:
@@ -189,8 +189,8 @@ def largest(nodes: Sequence[Node], chunk: Mapping[str, str]) -> dict[str, int] |
 def machines(nodes: Sequence[Node], chunk: Mapping[str, str]) -> int | None:
     """Returns how many machines can hold this chunk of `select` when empty; None if that is not known."""
     hosts = _hosts(nodes, chunk)
-    asked = {name: amount(chunk[name]) or 0 for name in chunk if any(name in have for have in hosts)}
-    return sum(all(have.get(n, 0) >= least for n, least in asked.items()) for have in hosts) if asked else None
+    amounts = {name: amount(chunk[name]) or 0 for name in chunk if any(name in have for have in hosts)}
+    return sum(all(have.get(n, 0) >= least for n, least in amounts.items()) for have in hosts) if amounts else None
 
 
 def _hosts(nodes: Sequence[Node], chunk: Mapping[str, str]) -> list[dict[str, int]]:
@@ -200,8 +200,8 @@ def _hosts(nodes: Sequence[Node], chunk: Mapping[str, str]) -> list[dict[str, in
         if offers(node, chunk):
             have = hosts.setdefault(node.host, {})
             for name in chunk:
-                if (there := _countable(node, name, chunk[name])) is not None:
-                    have[name] = have.get(name, 0) + there
+                if (quantity := _countable(node, name, chunk[name])) is not None:
+                    have[name] = have.get(name, 0) + quantity
     return list(hosts.values())
 
 
@@ -212,15 +212,15 @@ def offers(node: Node, attributes: Mapping[str, str]) -> bool:
     Attributes that a node does not mention, and negated ones (`cluster=^old`), are the site's own rules, and pass.
     """
     return all(
-        asked.startswith("^") or asked.lower() in node.resources[name].lower().split(",")
-        for name, asked in attributes.items()
-        if name in node.resources and _countable(node, name, asked) is None
+        value.startswith("^") or value.lower() in node.resources[name].lower().split(",")
+        for name, value in attributes.items()
+        if name in node.resources and _countable(node, name, value) is None
     )
 
 
-def _countable(node: Node, name: str, asked: str) -> int | None:
+def _countable(node: Node, name: str, value: str) -> int | None:
     """Returns how much a node has of a resource if both that and the request are amounts: cores, memory, disk."""
-    return amount(node.resources.get(name)) if amount(asked) is not None else None
+    return amount(node.resources.get(name)) if amount(value) is not None else None
 
 
 def amount(text: str | None) -> int | None:

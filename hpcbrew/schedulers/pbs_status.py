@@ -196,8 +196,8 @@ def _hold(job: JobView, comment: str) -> str:
     foreign = [NOT_OURS[kind] for kind in kinds if kind in NOT_OURS]
     if "u" not in kinds and comment.startswith(f"held by {job.get('Job_Owner').partition('@')[0]} "):
         comment = ""  # left from a hold of the owner's, which is over
-    said = comment or (HOLDS[kinds[-1]] if kinds else "")
-    return f"{said}: {foreign[0]}" if foreign and ":" not in said.partition(" since ")[0] else said
+    reason = comment or (HOLDS[kinds[-1]] if kinds else "")
+    return f"{reason}: {foreign[0]}" if foreign and ":" not in reason.partition(" since ")[0] else reason
 
 
 def _points(job: JobView) -> str:
@@ -240,8 +240,10 @@ def _ended(job: JobView) -> JobStatus:  # noqa: PLR0911 - one return per kind of
 
 def _damaged(job: JobView) -> JobStatus:
     """Returns the state of a job that has ended in an unknown way."""
-    shown = job.get("Exit_status")
-    fault = f"shows Exit_status {shortened(shown)!r}, which is not a number" if shown else "does not say how"
+    exit_status = job.get("Exit_status")
+    fault = (
+        f"shows Exit_status {shortened(exit_status)!r}, which is not a number" if exit_status else "does not say how"
+    )
     fault = fault if job.whole else "is cut off before it says how"
     return JobStatus(JobState.UNKNOWN, f"it has ended, and qstat's answer {fault}")
 
@@ -266,8 +268,8 @@ def killed_by_pbs(log: str, exit_status: int | None) -> JobStatus | None:
     """Returns why PBS killed a job, from what its mom wrote into the job's output; None if it did not kill it. The
     messages are those of OpenPBS's `src/resmom/mom_main.c`."""
     by_kernel = exit_status in (128 + signal.SIGKILL, 256 + signal.SIGKILL)
-    found = [m["what"] for words in ((CGROUP, KILLED) if by_kernel else (KILLED,)) for m in words.finditer(log)]
-    end = KILLED_FOR.get(found[-1]) if found else None
+    causes = [m["what"] for words in ((CGROUP, KILLED) if by_kernel else (KILLED,)) for m in words.finditer(log)]
+    end = KILLED_FOR.get(causes[-1]) if causes else None
     return JobStatus(*PBS_ENDS[end], exit_status) if end else None
 
 
@@ -291,8 +293,8 @@ def failed(status: int) -> JobStatus:
         126: "a command could not be run",
         127: "a command was not found",
     }
-    known = words.get(status)
-    return JobStatus(JobState.FAILED, f"exit status {status}" + (f": {known}" if known else ""), status)
+    meaning = words.get(status)
+    return JobStatus(JobState.FAILED, f"exit status {status}" + (f": {meaning}" if meaning else ""), status)
 
 
 def _awaited(depend: str) -> str:

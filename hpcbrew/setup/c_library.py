@@ -16,10 +16,10 @@ _GLIBC = re.compile(r"^glibc ([0-9]{1,3})\.([0-9]{1,3})\b", re.MULTILINE)
 def check(transport: Transport, cluster: str) -> None:
     """Raises TransportError if the cluster's glibc is too old for the engine. A system that reports no glibc version is
     left to pip."""
-    found = _GLIBC.search(transport.run(ASK, PurePosixPath("/"), idempotent=True).out)
-    if found and (int(found[1]), int(found[2])) < OLDEST:
+    glibc = _GLIBC.search(transport.run(ASK, PurePosixPath("/"), idempotent=True).out)
+    if glibc and (int(glibc[1]), int(glibc[2])) < OLDEST:
         raise TransportError(
-            f"{cluster}: its operating system is too old for the engine: it has {found[0]}, and JAX needs "
+            f"{cluster}: its operating system is too old for the engine: it has {glibc[0]}, and JAX needs "
             f"{OLDEST[0]}.{OLDEST[1]} or later, as in RHEL 8 or Ubuntu 18.04. Ask the site for nodes with a newer "
             "system, or train with the site's own Caffe: hpcbrew submit --engine module"
         )

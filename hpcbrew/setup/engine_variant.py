@@ -28,8 +28,8 @@ def choose(transport: Transport, cluster: Cluster, wanted: bool | None, report: 
     try:
         nodes = pbs_site.parse_nodes(transport.run(pbs_site.NODES, PurePosixPath("/"), idempotent=True), counted_as)
     except HpcbrewError as error:
-        said = str(error).splitlines()[0]
-        report(f"installing it for GPUs, since the profile lists them; the nodes could not be queried ({said})")
+        fault = str(error).splitlines()[0]
+        report(f"installing it for GPUs, since the profile lists them; the nodes could not be queried ({fault})")
         return GPUS
     having = sum(node.gpus > 0 for node in nodes)
     if having:

@@ -65,8 +65,8 @@ class Python:
 
     @property
     def words(self) -> str:
-        loaded = f" (module {self.module})" if self.module else ""
-        return f"Python {self.version[0]}.{self.version[1]}, {self.path}{loaded}"
+        note = f" (module {self.module})" if self.module else ""
+        return f"Python {self.version[0]}.{self.version[1]}, {self.path}{note}"
 
 
 def survey_command(
@@ -84,7 +84,7 @@ def module_folders(transport: Transport, cluster: Cluster) -> str:
 def parse(out: str) -> list[Python]:
     """Returns each Python once, in the order found; other lines are login noise."""
     rows = [row for line in out.splitlines() if (row := _ROW.fullmatch(line))]
-    found = {
+    by_path = {
         row["path"]: Python(
             (int(row["major"]), int(row["minor"])),
             row["path"],
@@ -93,12 +93,12 @@ def parse(out: str) -> list[Python]:
         )
         for row in reversed(rows)
     }
-    return list(reversed(found.values()))
+    return list(reversed(by_path.values()))
 
 
-def best(found: list[Python]) -> Python | None:
+def best(pythons: list[Python]) -> Python | None:
     """Returns the newest Python on which hpcbrew and its libraries run."""
-    usable = [python for python in found if OLDEST <= python.version <= NEWEST]
+    usable = [python for python in pythons if OLDEST <= python.version <= NEWEST]
     return max(usable, key=lambda python: python.version) if usable else None
 
 
@@ -111,15 +111,15 @@ def find(transport: Transport, cluster: Cluster) -> Python:
         looks = [survey_command(names, module=cluster.python_module, folders=folders)]
     else:
         looks = [survey_command(names), survey_command(names, pattern=MODULES, folders=folders)]
-    seen: list[Python] = []
+    pythons: list[Python] = []
     for command in looks:
         answer = transport.run(command, PurePosixPath("/"), idle_timeout=IDLE_TIMEOUT)
-        seen += parse(answer.out)
-        python = best(seen)
+        pythons += parse(answer.out)
+        python = best(pythons)
         if python is not None:
             return python
-    found = "; ".join(python.words for python in seen) or f"no {' or '.join(names)} with venv"
+    words = "; ".join(python.words for python in pythons) or f"no {' or '.join(names)} with venv"
     raise TransportError(
-        f"{cluster.name}: no Python from {OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]} was found there: {found}. "
+        f"{cluster.name}: no Python from {OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]} was found there: {words}. "
         f"Name one in your profile: `python: /path/to/python3.11`, or `python_module: NAME` (module avail python)"
     )

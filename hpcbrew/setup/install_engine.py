@@ -72,8 +72,8 @@ def install(
     then stays in use."""
     for unfinished in (layout.ENGINES, layout.WHEELS):
         cleanup.clear(transport, root / unfinished, layout.ENGINE_FACTS, report)
-    with tempfile.TemporaryDirectory() as made:
-        wheel = wheels.make(Path(made))
+    with tempfile.TemporaryDirectory() as local_folder:
+        wheel = wheels.make(Path(local_folder))
         facts = engine_facts.of(wheel.name, hashing.file_sha256(wheel), wanted.extra)
         if _in_use(transport, root) == facts and _works(transport, root / layout.ENGINE):
             report(f"{wheel.name} [{wanted.extra}] is installed already, in {root / layout.ENGINE}")
@@ -82,28 +82,28 @@ def install(
         python = pythons.find(transport, cluster)
         report(f"found {python.words}")
         folder = root / layout.ENGINES / f"{wheel.name.split('-')[1]}-{secrets.token_hex(4)}"
-        new = _Installation(transport, cluster, root, python, folder, Path(made), moving, report)
+        new = _Installation(transport, cluster, root, python, folder, Path(local_folder), moving, report)
         try:
             _make_environment(new)
             _install_wheel(new, wheel, wanted)
             if not _works(transport, folder):
                 raise TransportError(f"{folder}/bin/caffe was installed but does not start: {new.version().words}")
             transport.add_files(folder, {PurePosixPath(layout.ENGINE_FACTS): json.dumps(facts).encode()})
-            before = _put_into_use(transport, root, folder)
+            previous = _put_into_use(transport, root, folder)
         except BaseException:
             with contextlib.suppress(TransportError):  # after a cut, the next setup removes it
                 cleanup.remove(transport, folder)
             raise
     report(f"installed {wheel.name} [{wanted.extra}] in {folder}; {root / layout.ENGINE} leads to it")
-    if before:
-        report(f"the previous one is still in {before}: remove it when none of your jobs uses it")
+    if previous:
+        report(f"the previous one is still in {previous}: remove it when none of your jobs uses it")
 
 
 @dataclass(frozen=True)
 class _Installation:
     """A virtual environment being made in `folder`, below the cluster's scratch folder `root`.
 
-    `made`: a folder on this machine for files that are collected and sent.
+    `local_folder`: a folder on this machine for files that are collected and sent.
     """
 
     transport: Transport
@@ -111,14 +111,14 @@ class _Installation:
     root: PurePosixPath
     python: Python
     folder: PurePosixPath
-    made: Path
+    local_folder: Path
     moving: Moving
     report: Report
 
     def run(self, *command: str) -> CommandResult:
         folders = pythons.module_folders(self.transport, self.cluster)
-        given = (self.python.module or "-", self.cluster.proxy or "", str(self.folder / "tmp"), folders)
-        words = ("bash", "-l", "-c", RUN, "bash", *given, *command)
+        parameters = (self.python.module or "-", self.cluster.proxy or "", str(self.folder / "tmp"), folders)
+        words = ("bash", "-l", "-c", RUN, "bash", *parameters, *command)
         try:
             return self.transport.run(words, PurePosixPath("/"), idle_timeout=IDLE_TIMEOUT)
         except Unanswered as error:
@@ -148,17 +148,19 @@ class _Installation:
 def _make_environment(new: _Installation) -> None:
     """Makes a virtual environment whose Python starts without a module, and has pip."""
     new.transport.make_folder(new.folder, {PurePosixPath(cleanup.MAKER): cleanup.maker().encode()})
-    alone = [] if new.python.pip else ["--without-pip"]
-    _done(new.run(new.python.path, "-m", "venv", *alone, str(new.folder)), "the virtual environment could not be made")
+    options = [] if new.python.pip else ["--without-pip"]
+    _done(
+        new.run(new.python.path, "-m", "venv", *options, str(new.folder)), "the virtual environment could not be made"
+    )
     if not _starts(new.transport, new.own_python, "-c", ""):
         _done(new.run("bash", "-c", STAND_ALONE, "bash", str(new.own_python)), "its Python could not be made to start")
     if not new.python.pip:
-        pip = wheelhouse.pip(new.python.version, new.made / "pip")
-        sent = new.send([pip])
+        pip = wheelhouse.pip(new.python.version, new.local_folder / "pip")
+        sent_folder = new.send([pip])
         # pip can be run from its wheel.
-        itself = (f"{sent / pip.name}/pip", "install", "--quiet", "--no-index", str(sent / pip.name))
-        _done(new.run(str(new.own_python), *itself), "pip could not be put into the virtual environment")
-        new.transport.remove_folder(sent)
+        arguments = (f"{sent_folder / pip.name}/pip", "install", "--quiet", "--no-index", str(sent_folder / pip.name))
+        _done(new.run(str(new.own_python), *arguments), "pip could not be put into the virtual environment")
+        new.transport.remove_folder(sent_folder)
         new.report("that Python comes without pip: sent one")
 
 
@@ -167,25 +169,27 @@ def _install_wheel(new: _Installation, wheel: Path, wanted: Wanted) -> None:
     online = not wanted.offline and new.pip(*PROBE, "--dest", str(new.folder / "tmp")).status == 0
     if online:
         files = [wheel]
-        through = f" through {new.cluster.proxy}" if new.cluster.proxy else ""
-        new.report(f"the cluster reaches the package index{through}")
+        proxy_note = f" through {new.cluster.proxy}" if new.cluster.proxy else ""
+        new.report(f"the cluster reaches the package index{proxy_note}")
     else:
         new.report(
             "not trying the package index from the cluster (--offline)"
             if wanted.offline
             else "the cluster does not reach a package index: collecting wheels here to send them"
         )
-        house = new.made / "wheelhouse"
+        house = new.local_folder / "wheelhouse"
         target = wheelhouse.parse(new.run(str(new.own_python), "-c", wheelhouse.ASK))
         wheelhouse.collect(wheel, wanted.extra, target, house)
         files = sorted({wheel.name: wheel, **{path.name: path for path in house.iterdir()}}.values())
-    sent = new.send(files)
+    sent_folder = new.send(files)
     new.report(f"sent {len(files)} wheel{'' if len(files) == 1 else 's'}")
     new.report("installing it, which takes some minutes")
-    source = [] if online else ["--no-index", "--find-links", str(sent)]
-    asked = f"{sent / wheel.name}[{wanted.extra}]"
-    _done(new.pip("install", "--quiet", "--only-binary=:all:", *source, asked), "pip could not install the engine")
-    new.transport.remove_folder(sent)
+    source = [] if online else ["--no-index", "--find-links", str(sent_folder)]
+    requirement = f"{sent_folder / wheel.name}[{wanted.extra}]"
+    _done(
+        new.pip("install", "--quiet", "--only-binary=:all:", *source, requirement), "pip could not install the engine"
+    )
+    new.transport.remove_folder(sent_folder)
     new.transport.remove_folder(new.folder / "tmp")
 
 
@@ -228,5 +232,5 @@ def _put_into_use(transport: Transport, root: PurePosixPath, folder: PurePosixPa
 
 def _done(answer: CommandResult, fault: str) -> None:
     if answer.status != 0:
-        said = "\n".join(answer.words.splitlines()[-8:])
-        raise TransportError(f"{fault} (exit status {answer.status}):\n{said}")
+        tail = "\n".join(answer.words.splitlines()[-8:])
+        raise TransportError(f"{fault} (exit status {answer.status}):\n{tail}")

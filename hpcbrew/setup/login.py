@@ -60,7 +60,7 @@ def login_by_client(
     ask: bool,
 ) -> Transport:
     """The same with the system's own ssh, which itself asks about the host's key, passwords and codes."""
-    alone = [
+    command = [
         "ssh",
         "-a",
         "-x",
@@ -72,15 +72,15 @@ def login_by_client(
         "true",
     ]
     with contextlib.suppress(subprocess.TimeoutExpired):
-        done = subprocess.run(
-            alone,
+        result = subprocess.run(
+            command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             check=False,
             timeout=process.IDLE_TIMEOUT,
         )
-        if done.returncode == 0:
+        if result.returncode == 0:
             report(f"{destination} lets you in without a password already")
             return session
     try:
@@ -98,12 +98,12 @@ def login_by_client(
 
 
 def _enter(session: Ssh, tries: int, report: Report) -> None:
-    for left in reversed(range(tries)):
+    for tries_left in reversed(range(tries)):
         try:
             session.run(["true"], PurePosixPath("/"))
         except LoginRefused:
-            if not left or session.by_client:  # ssh itself asks several times
+            if not tries_left or session.by_client:  # ssh itself asks several times
                 raise
-            report(f"that was refused; {left} more {'try' if left == 1 else 'tries'}")
+            report(f"that was refused; {tries_left} more {'try' if tries_left == 1 else 'tries'}")
         else:
             return

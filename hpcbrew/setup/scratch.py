@@ -68,13 +68,13 @@ def decide(pattern: str, survey: Survey) -> Decision:
     """Decides what to do for a profile's `scratch`. Raises TransportError if a file is in the way."""
     by_link = pattern == LINK or pattern.startswith(f"{LINK}/")
     if survey.link == "there":
-        found = f"found {LINK}, which is {survey.leads_to}"
-        elsewhere = next((folder for folder in survey.folders if folder != survey.leads_to), None)
-        if by_link and elsewhere and survey.leads_to == f"{survey.home}/scratch":
-            found += (
-                f", a folder in your home, whose quota jobs may fill: `scratch: {elsewhere}` in the profile avoids that"
+        words = f"found {LINK}, which is {survey.leads_to}"
+        other = next((folder for folder in survey.folders if folder != survey.leads_to), None)
+        if by_link and other and survey.leads_to == f"{survey.home}/scratch":
+            words += (
+                f", a folder in your home, whose quota jobs may fill: `scratch: {other}` in the profile avoids that"
             )
-        return Decision((), None, found)
+        return Decision((), None, words)
     if survey.link == "dangling":
         return Decision(
             (survey.leads_to,), None, f"made {survey.leads_to}, to which {LINK} led although it did not exist"
@@ -87,9 +87,11 @@ def decide(pattern: str, survey: Survey) -> Decision:
         return Decision((), pattern, f"made the link {LINK}")
     if survey.folders:
         return Decision((survey.folders[0],), survey.folders[0], f"made the link {LINK} to {survey.folders[0]}")
-    made = f"{survey.home}/scratch"
+    new_folder = f"{survey.home}/scratch"
     return Decision(
-        (made,), None, f"made {made}: no scratch file system was found, so mind the quota of your home folder"
+        (new_folder,),
+        None,
+        f"made {new_folder}: no scratch file system was found, so mind the quota of your home folder",
     )
 
 

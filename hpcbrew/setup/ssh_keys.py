@@ -56,9 +56,9 @@ def choose(host: SshHost, kind: str) -> Path:
     new = [path for path in missing if path.name == f"id_{kind}"]
     named = [path for path in missing if not path.name.startswith("id_")]
     usable = [path for path in existing if public_key(path)]
-    for found in (ours, new, named, usable):
-        if found:
-            return found[0]
+    for candidates in (ours, new, named, usable):
+        if candidates:
+            return candidates[0]
     raise TransportError(
         f"ssh uses no key for {host.alias} that could be read or made. Put `IdentityFile ~/.ssh/id_{kind}` for it into "
         f"~/.ssh/config, and run this again"
@@ -72,8 +72,8 @@ def public_key(path: Path) -> str:
         return regular_file.read(path.with_name(f"{path.name}.pub"), KEY).decode().strip()
     except (OSError, UnicodeDecodeError):
         command = ["ssh-keygen", "-y", "-P", "", "-f", str(path)]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        return done.stdout.strip() if done.returncode == 0 else ""
+        result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        return result.stdout.strip() if result.returncode == 0 else ""
 
 
 def make(path: Path, kind: str, *, ask: bool) -> None:
@@ -82,9 +82,9 @@ def make(path: Path, kind: str, *, ask: bool) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     bits = ["-b", "4096"] if kind == "rsa" else []
     phrase = [] if ask else ["-N", ""]
-    done = subprocess.run(["ssh-keygen", "-q", "-t", kind, *bits, *phrase, "-f", str(path)], check=False)
-    if done.returncode != 0:
-        raise TransportError(f"{path}: ssh-keygen made no key (exit status {done.returncode})")
+    result = subprocess.run(["ssh-keygen", "-q", "-t", kind, *bits, *phrase, "-f", str(path)], check=False)
+    if result.returncode != 0:
+        raise TransportError(f"{path}: ssh-keygen made no key (exit status {result.returncode})")
 
 
 def install(transport: Transport, public: str) -> bool:
@@ -115,10 +115,10 @@ def prepare(host: SshHost, kind: str, session: Transport, report: Report, *, ask
     report(f"{'added it to' if added else 'it is in'} ~/.ssh/authorized_keys on {host.alias}")
 
 
-def proven(again: Ssh, host: SshHost) -> str:
-    """Says whether the key is accepted; `again` is a connection that can offer nothing else."""
+def proven(connection: Ssh, host: SshHost) -> str:
+    """Says whether the key is accepted; `connection` is one that can offer nothing else."""
     try:
-        again.run(["true"], PurePosixPath("/"))
+        connection.run(["true"], PurePosixPath("/"))
     except LoginRefused as error:
         if "publickey" in error.offered:
             return (
@@ -128,5 +128,5 @@ def proven(again: Ssh, host: SshHost) -> str:
             )
         return f"the site asks for more than a key at each login: {', '.join(sorted(error.offered))}"
     finally:
-        again.close()
+        connection.close()
     return "the key works: no password from now on"

@@ -38,20 +38,20 @@ def run(
     `gpus`: whether to install the engine for GPUs; None to find out. `offline`: see `Wanted`. Raises HpcbrewError,
     which names the step; the steps before it are done, and will be found done when setup is repeated.
     """
-    with _step("login", report) as told:
-        transport = _login(cluster, person, told)
+    with _step("login", report) as step_report:
+        transport = _login(cluster, person, step_report)
     if cluster.scheduler == "local":
         report("engine: jobs on this machine run in the same Python as hpcbrew: nothing to install")
         return transport
-    with _step("scratch", report) as told:
-        root = scratch.prepare(transport, cluster.scratch or "", person.confirm, told)
+    with _step("scratch", report) as step_report:
+        root = scratch.prepare(transport, cluster.scratch or "", person.confirm, step_report)
     # A concurrent setup that was first would remove the wheels when it is done.
     work = f"setup-{cluster.name}"
     if busy(work):
         report(f"engine: another setup of {cluster.name} is running on this machine: waiting for it to end")
-    with exclusive(work), _step("engine", report) as told:
-        extra = engine_variant.choose(transport, cluster, gpus, told)
-        install_engine.install(transport, cluster, root, Wanted(extra, offline), moving, told)
+    with exclusive(work), _step("engine", report) as step_report:
+        extra = engine_variant.choose(transport, cluster, gpus, step_report)
+        install_engine.install(transport, cluster, root, Wanted(extra, offline), moving, step_report)
     return transport
 
 

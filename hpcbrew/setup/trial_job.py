@@ -65,10 +65,10 @@ def run(
     Raises RequestError if the profile does not allow it or a project is missing, SchedulerError if the scheduler
     refuses it, TransportError if it fails.
     """
-    with tempfile.TemporaryDirectory() as made:
-        solver = Path(made) / "solver.prototxt"
+    with tempfile.TemporaryDirectory() as folder:
+        solver = Path(folder) / "solver.prototxt"
         solver.write_text(SOLVER)
-        (Path(made) / "net.prototxt").write_text(NET)
+        (Path(folder) / "net.prototxt").write_text(NET)
         request = JobRequest(
             solver,
             gpus_per_node=int(gpu),

@@ -26,10 +26,10 @@ def pip(arguments: list[str], doing: str, start: Sequence[str] = ("-m", "pip")) 
     """Runs pip on this machine; `start`: Python's arguments that start it. Raises RequestError with the end of its
     output."""
     command = [sys.executable, "-P", *start, "--quiet", "--disable-pip-version-check", *arguments]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-8:])
-        raise RequestError(f"{doing} failed on this machine (pip, exit status {done.returncode}):\n{said}")
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        tail = "\n".join((result.stderr or result.stdout).strip().splitlines()[-8:])
+        raise RequestError(f"{doing} failed on this machine (pip, exit status {result.returncode}):\n{tail}")
 
 
 def repack(distribution: metadata.Distribution, folder: Path) -> Path:
@@ -42,11 +42,11 @@ def repack(distribution: metadata.Distribution, folder: Path) -> Path:
         raise RequestError(f"{distribution.name} was not installed from a wheel: install it with pip, and try again")
     path = folder / f"{distribution.name.replace('-', '_')}-{distribution.version}-{tag}.whl"
     dropped = {"INSTALLER", "REQUESTED", "direct_url.json", "RECORD"}
-    kept = sorted((f for f in files if f.name not in dropped), key=str)
+    contents = sorted((f for f in files if f.name not in dropped), key=str)
     record = next(f for f in files if f.name == "RECORD")
-    rows = [f"{f},{f'{f.hash.mode}={f.hash.value}' if f.hash else ''},{f.size or ''}" for f in kept]
+    rows = [f"{f},{f'{f.hash.mode}={f.hash.value}' if f.hash else ''},{f.size or ''}" for f in contents]
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in kept:
+        for file in contents:
             # A fixed time, so that the same files make the same wheel, which is then not sent again.
             info = zipfile.ZipInfo(str(file))
             info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16

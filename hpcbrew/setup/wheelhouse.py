@@ -52,23 +52,23 @@ class Target:
 
 def parse(answer: CommandResult) -> Target:
     """Reads what `ASK` prints; other lines are login noise. Raises TransportError."""
-    said = next((line for line in answer.out.splitlines() if line.startswith(MARK)), None)
-    if said is None:
+    answer_line = next((line for line in answer.out.splitlines() if line.startswith(MARK)), None)
+    if answer_line is None:
         raise TransportError(f"the new environment's pip there does not say which wheels it accepts: {answer.words}")
     try:
-        found = schema.read_object(said.removeprefix(MARK).encode(errors="surrogateescape"))
-        environment = schema.field(found, "environment", schema.table(schema.text(), schema.text()))
+        description = schema.read_object(answer_line.removeprefix(MARK).encode(errors="surrogateescape"))
+        environment = schema.field(description, "environment", schema.table(schema.text(), schema.text()))
         for name, pattern in _NEEDED.items():
             schema.field(environment, name, schema.text(pattern, f"a {name}"))
-        return Target(environment, schema.field(found, "platforms", schema.listing(_PLATFORM)))
+        return Target(environment, schema.field(description, "platforms", schema.listing(_PLATFORM)))
     except schema.Malformed as error:
         raise TransportError(f"the description of the new environment's pip there cannot be read: {error}") from None
 
 
 def pip(version: tuple[int, int], into: Path) -> Path:
     """Downloads the wheel of a pip for that Python; it suits every platform. Raises RequestError."""
-    wanted = ("--only-binary=:all:", "--python-version", f"{version[0]}.{version[1]}")
-    wheels.pip(["download", "--no-deps", "--dest", str(into), *wanted, "pip"], "getting pip's own wheel")
+    options = ("--only-binary=:all:", "--python-version", f"{version[0]}.{version[1]}")
+    wheels.pip(["download", "--no-deps", "--dest", str(into), *options, "pip"], "getting pip's own wheel")
     return next(into.glob("pip-*.whl"))
 
 

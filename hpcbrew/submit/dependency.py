@@ -15,18 +15,18 @@ def after(job: str, address: Address, ledger: Ledger) -> After | None:
     """
     record = _of_cluster(job, address, ledger)
     site = refresh.reach(record.address)
-    seen = refresh.look(site, [record], ledger)[0]
-    status = seen.record.status
+    tracked = refresh.look(site, [record], ledger)[0]
+    status = tracked.record.status
     if status.state is JobState.DONE:
         return None
     if status.state.final:
         raise _never_done(job, status)
-    if seen.record.id is None:
+    if tracked.record.id is None:
         raise _unconfirmed(job)
     if run_folder.describe(record, site.transport).is_sequence:
         # The link at work: the one waiting behind it may be deleted, and the run folder has its id anyway.
-        return After(seen.live[0] if seen.live else seen.record.id, record.name, str(record.run_folder))
-    return After(seen.record.id, record.name)
+        return After(tracked.live[0] if tracked.live else tracked.record.id, record.name, str(record.run_folder))
+    return After(tracked.record.id, record.name)
 
 
 def as_last_heard(job: str, address: Address, ledger: Ledger) -> tuple[After | None, str]:
@@ -60,8 +60,8 @@ def _of_cluster(job: str, address: Address, ledger: Ledger) -> JobRecord:
 
 
 def _never_done(job: str, status: JobStatus) -> RequestError:
-    why = f": {status.reason}" if status.reason else ""
-    return RequestError(f"--after {job}: ended without being done ({status.state}{why}); hpcbrew resume {job} first")
+    reason = f": {status.reason}" if status.reason else ""
+    return RequestError(f"--after {job}: ended without being done ({status.state}{reason}); hpcbrew resume {job} first")
 
 
 def _unconfirmed(job: str) -> RequestError:

@@ -30,19 +30,19 @@ def put_off(say: Callable[[], object] = lambda: None) -> Iterator[Interrupts]:
 
     Outside the main thread this changes nothing, since Ctrl-C does not arrive there.
     """
-    noted = Interrupts()
+    interrupts = Interrupts()
     if threading.current_thread() is not threading.main_thread():
-        yield noted
+        yield interrupts
         return
 
     def note(signum: int, frame: FrameType | None) -> None:
-        if noted.pressed:
+        if interrupts.pressed:
             raise KeyboardInterrupt
-        noted.pressed = True
+        interrupts.pressed = True
         say()
 
-    before = signal.signal(signal.SIGINT, note)
+    old_handler = signal.signal(signal.SIGINT, note)
     try:
-        yield noted
+        yield interrupts
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, old_handler)

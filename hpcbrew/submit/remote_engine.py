@@ -25,13 +25,13 @@ def check(plan: JobPlan, root: PurePosixPath, transport: Transport, warn: Callab
     if not plan.installed_engine:
         return
     folder, cluster = root / layout.ENGINE, plan.address.cluster
-    asked = ["sh", "-c", ASK, "ask", str(folder), layout.ENGINE_FACTS, str(engine_facts.SIZE)]
-    answer = transport.run(asked, PurePosixPath("/"), idempotent=True)
-    found, _, facts_there = answer.out.partition("\n")
-    if found == "none":
+    command = ["sh", "-c", ASK, "ask", str(folder), layout.ENGINE_FACTS, str(engine_facts.SIZE)]
+    answer = transport.run(command, PurePosixPath("/"), idempotent=True)
+    kind, _, facts_there = answer.out.partition("\n")
+    if kind == "none":
         raise RequestError(f"no engine on {cluster} ({folder}/bin/caffe): hpcbrew setup {cluster} installs it")
     facts = engine_facts.read(facts_there.encode())
-    if plan.resources.gpus and engine_facts.is_for_cpus(facts) and found != "plugins":
+    if plan.resources.gpus and engine_facts.is_for_cpus(facts) and kind != "plugins":
         raise RequestError(
             f"a GPU was requested, but the engine on {cluster} is the one for CPUs: hpcbrew setup {cluster} --gpu "
             "installs the one for GPUs"

@@ -61,8 +61,8 @@ def plan(previous: Previous, request: JobRequest, cluster: Cluster, machine: Mac
             f"{record.name}: left no snapshot in {record.run_folder / layout.SNAPSHOTS}: submit it again from the start"
         )
     state, iteration = previous.newest
-    before = text.parse(previous.texts[layout.SOLVER], pb.SolverParameter, layout.SOLVER)
-    solver = overrides.apply(before, request.overrides)
+    old_solver = text.parse(previous.texts[layout.SOLVER], pb.SolverParameter, layout.SOLVER)
+    solver = overrides.apply(old_solver, request.overrides)
     if iteration >= solver.max_iter:
         raise RequestError(
             f"{record.name}: all of its {solver.max_iter} iterations are done. To train further, raise max_iter: "
@@ -95,18 +95,18 @@ def _definitions(record: JobRecord, definitions: Sequence[str], transport: Trans
 
     The folder of a sweep's point is nested deeper, as deep as `layout.point` says.
     """
-    within = "" if record.point is None else f"{layout.point(record.point)}/"
-    names = [name.removeprefix(within) for name in definitions if name.startswith(within)]
+    prefix = "" if record.point is None else f"{layout.point(record.point)}/"
+    names = [name.removeprefix(prefix) for name in definitions if name.startswith(prefix)]
     if layout.SOLVER not in names:
         raise TransportError(
-            f"{run_folder.described_in(record) / layout.JOB}: lists no {within}{layout.SOLVER} among the definitions: "
+            f"{run_folder.described_in(record) / layout.JOB}: lists no {prefix}{layout.SOLVER} among the definitions: "
             f"{record.name} cannot be resumed"
         )
-    found = transport.read_all([record.run_folder / name for name in names])
-    deeper = "../" * within.count("/")
-    texts = {name: _text(record, name, data) for name, data in zip(names, found, strict=True)}
-    before, now = f"../../{deeper}{layout.DATA}/", f"../../{layout.DATA}/"
-    return {name: written.replace(before, now) for name, written in texts.items()}
+    contents = transport.read_all([record.run_folder / name for name in names])
+    levels = "../" * prefix.count("/")
+    texts = {name: _text(record, name, data) for name, data in zip(names, contents, strict=True)}
+    old_path, new_path = f"../../{levels}{layout.DATA}/", f"../../{layout.DATA}/"
+    return {name: definition.replace(old_path, new_path) for name, definition in texts.items()}
 
 
 def _text(record: JobRecord, name: str, contents: Contents) -> str:
@@ -124,19 +124,19 @@ def _text(record: JobRecord, name: str, contents: Contents) -> str:
     return text
 
 
-def _resources(described: Mapping[str, Any], request: JobRequest, cluster: Cluster, machine: Machine) -> Resources:
+def _resources(recorded: Mapping[str, Any], request: JobRequest, cluster: Cluster, machine: Machine) -> Resources:
     """Returns the old job's resources with the request's changes, checked against the current profile."""
-    if lacks := [field.name for field in fields(Resources) if field.name not in described]:
+    if lacks := [field.name for field in fields(Resources) if field.name not in recorded]:
         raise TransportError(f"{layout.JOB}: resources: missing {', '.join(lacks)}: the job cannot be resumed")
-    before = Resources(**{field.name: described[field.name] for field in fields(Resources)})
-    wanted = replace(
+    old = Resources(**{field.name: recorded[field.name] for field in fields(Resources)})
+    changed_request = replace(
         request,
-        nodes=before.nodes,
-        gpus_per_node=before.gpus,
-        cpus=request.cpus or before.cpus,
-        mem=request.mem or before.mem,
-        walltime=request.walltime or before.walltime,
-        queue=request.queue or before.queue,
-        project=request.project or before.project,
+        nodes=old.nodes,
+        gpus_per_node=old.gpus,
+        cpus=request.cpus or old.cpus,
+        mem=request.mem or old.mem,
+        walltime=request.walltime or old.walltime,
+        queue=request.queue or old.queue,
+        project=request.project or old.project,
     )
-    return replace(resolve(wanted, cluster, machine), select=before.select)
+    return replace(resolve(changed_request, cluster, machine), select=old.select)

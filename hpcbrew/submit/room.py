@@ -27,26 +27,26 @@ def check(plan: JobPlan, transport: Transport) -> None:
         nodes = pbs_site.parse_nodes(answer)
         if largest := pbs_site.largest(nodes, plan.chunk):
             raise RequestError(_refusal(plan, largest))
-        there = pbs_site.machines(nodes, plan.chunk)
-        if there is not None and there < plan.hosts:
+        machines = pbs_site.machines(nodes, plan.chunk)
+        if machines is not None and machines < plan.hosts:
             raise RequestError(
-                f"{plan.address.cluster}: {plan.hosts} nodes were requested (--nodes), but only {there} are large "
+                f"{plan.address.cluster}: {plan.hosts} nodes were requested (--nodes), but only {machines} are large "
                 "enough: the job would wait forever. Ask for fewer nodes, or for less on each"
             )
 
 
 def _refusal(plan: JobPlan, largest: dict[str, int]) -> str:
     chunk = plan.chunk or {}
-    kinds = [f"{name}={asked}" for name, asked in chunk.items() if name not in largest and name not in ASKED]
+    kinds = [f"{name}={value}" for name, value in chunk.items() if name not in largest and name not in ASKED]
     faults = []
     for name, most in largest.items():
-        what, flag = ASKED.get(name, (name, "resources or gpu_types in the profile"))
+        noun, flag = ASKED.get(name, (name, "resources or gpu_types in the profile"))
         if (pbs_site.amount(chunk[name]) or 0) > most:
-            shown = str(most) if chunk[name].isdecimal() else short_size(most)
-            faults.append(f"{chunk[name]} {what} requested, {shown} available at most ({flag})")
+            limit = str(most) if chunk[name].isdecimal() else short_size(most)
+            faults.append(f"{chunk[name]} {noun} requested, {limit} available at most ({flag})")
     of_kind = f" with {', '.join(kinds)}" if kinds else ""
-    why = "; ".join(faults) or f"none has all of {', '.join(f'{n}={chunk[n]}' for n in largest)} at once"
+    reason = "; ".join(faults) or f"none has all of {', '.join(f'{n}={chunk[n]}' for n in largest)} at once"
     return (
-        f"{plan.address.cluster}: no node{of_kind} is large enough, and the job would wait forever: {why}. "
+        f"{plan.address.cluster}: no node{of_kind} is large enough, and the job would wait forever: {reason}. "
         "Ask for less on each node, or for more nodes with --nodes"
     )

@@ -97,24 +97,24 @@ def _prepare(
 ) -> None:
     """Makes the ledger entry, uploads the data and makes the run folder, or leaves nothing behind. The ledger keeps the
     entry of a folder that cannot be removed."""
-    made = False
+    folder_begun = False
     try:
         ledger.intend(record)
         ship(plan.data, root, transport, on_bytes, warn, plan.snapshots)
-        made = True  # or perhaps, if the next step is interrupted
+        folder_begun = True  # or perhaps, if the next step is interrupted
         contents = {u.target.relative_to(plan.run_folder): _content(u) for u in plan.definitions}
         transport.make_folder(record.run_folder, contents)
     except KeyboardInterrupt:
-        if made:
+        if folder_begun:
             _clear_away(record, transport, ledger, warn, INTERRUPTED)
         else:
             ledger.withdraw(plan.token)
         warn(NOT_SENT)
         raise Interrupted from None
     except TransportError as error:
-        if made and isinstance(error, Unanswered):  # removing it would hang as well
+        if folder_begun and isinstance(error, Unanswered):  # removing it would hang as well
             _leave(record, ledger, warn, CUT)
-        elif made and error.retryable:  # the connection broke, and how far it got is unknown
+        elif folder_begun and error.retryable:  # the connection broke, and how far it got is unknown
             _clear_away(record, transport, ledger, warn, CUT)
         else:
             ledger.withdraw(plan.token)
@@ -148,21 +148,21 @@ def _sent(plan: JobPlan, folder: PurePosixPath, transport: Transport, scheduler:
     return job_id
 
 
-def _clear_away(record: JobRecord, transport: Transport, ledger: Ledger, warn: Warn, why: str) -> None:
+def _clear_away(record: JobRecord, transport: Transport, ledger: Ledger, warn: Warn, reason: str) -> None:
     """Removes the run folder and the ledger entry. If the folder cannot be removed, or on Ctrl-C, the ledger keeps the
-    entry, with `why` the job never ran."""
+    entry, with `reason` the job never ran."""
     with put_off():
         try:
             transport.remove_folder(record.run_folder)
         except (HpcbrewError, KeyboardInterrupt) as error:
-            _leave(record, ledger, warn, why, f": {error}" if str(error) else "")
+            _leave(record, ledger, warn, reason, f": {error}" if str(error) else "")
         else:
             ledger.withdraw(record.token)
 
 
-def _leave(record: JobRecord, ledger: Ledger, warn: Warn, why: str, said: str = "") -> None:
-    warn(f"{record.run_folder} may be left on {record.cluster}, and can be removed{said}")
-    ledger.settle(record.token, JobStatus(JobState.NEVER_RAN, why))
+def _leave(record: JobRecord, ledger: Ledger, warn: Warn, reason: str, note: str = "") -> None:
+    warn(f"{record.run_folder} may be left on {record.cluster}, and can be removed{note}")
+    ledger.settle(record.token, JobStatus(JobState.NEVER_RAN, reason))
 
 
 def _take_back(plan: JobPlan, folder: PurePosixPath, transport: Transport, ledger: Ledger) -> None:
@@ -176,7 +176,7 @@ def _take_back(plan: JobPlan, folder: PurePosixPath, transport: Transport, ledge
 def _hand_over(command: Sequence[str], folder: PurePosixPath, transport: Transport, scheduler: Pbs) -> str:
     """Returns the scheduler's id of the job. Raises SchedulerError if it refused the job, TransportError if that is
     unknown."""
-    why = "the connection broke while the job was submitted"
+    reason = "the connection broke while the job was submitted"
     for pause in PAUSES:
         answer = transport.run(command, folder, idempotent=True)
         if answer.out.strip() == once.NO_FOLDER:
@@ -185,17 +185,19 @@ def _hand_over(command: Sequence[str], folder: PurePosixPath, transport: Transpo
             job_id = scheduler.parse_submit(answer)
             if job_id is not None:
                 return job_id
-            said = " ".join(f"{answer.out} {answer.err}".split())[:200]
-            why = f"qsub ended with status {answer.status} and printed no job id" + (f" ({said})" if said else "")
+            output = " ".join(f"{answer.out} {answer.err}".split())[:200]
+            reason = f"qsub ended with status {answer.status} and printed no job id" + (
+                f" ({output})" if output else ""
+            )
             break
         time.sleep(pause)
     try:
-        found = query.ids_by_folder(transport, scheduler, [folder]).get(folder.name)
+        ids = query.ids_by_folder(transport, scheduler, [folder]).get(folder.name)
     except SchedulerError as error:  # not being able to list its jobs does not mean it refused this one
-        raise TransportError(f"{why}, and {error}", retryable=True) from None
-    if found is None:
-        raise TransportError(why, retryable=True)
-    return found[0]
+        raise TransportError(f"{reason}, and {error}", retryable=True) from None
+    if ids is None:
+        raise TransportError(reason, retryable=True)
+    return ids[0]
 
 
 def _content(upload: Upload) -> bytes:
