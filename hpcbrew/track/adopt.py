@@ -35,11 +35,11 @@ def adopt(
     """Enters the cluster's jobs that `unknown` finds into the ledger, with their current state. Raises
     TransportError."""
     site = refresh.reach(cluster.address)
-    found = unknown(cluster, site, ledger, say, since)
+    records = unknown(cluster, site, ledger, say, since)
     with ledger.together():
-        for record in found:
+        for record in records:
             ledger.take_up(record)
-    return refresh.look(site, found, ledger) if found else []
+    return refresh.look(site, records, ledger) if records else []
 
 
 def unknown(
@@ -51,46 +51,46 @@ def unknown(
     Raises TransportError if the cluster cannot be reached.
     """
     root = site.transport.root(cluster.scratch or "")
-    known = ledger.tokens()
+    tokens = ledger.tokens()
     return [
         record
         for record in _jobs(site.transport, root, cluster, say)
-        if record.token not in known and record.submitted >= since
+        if record.token not in tokens and record.submitted >= since
     ]
 
 
 def _jobs(transport: Transport, root: PurePosixPath, cluster: Cluster, say: Callable[[str], object]) -> list[JobRecord]:
     """Returns a record for every run folder that has an id and a description; anything else there is ignored."""
-    submitted = _submitted(transport, root / layout.RUNS)
-    files = iter(transport.read_all([folder / name for folder in submitted for name in (layout.JOB, layout.ID)]))
+    times = _submitted(transport, root / layout.RUNS)
+    files = iter(transport.read_all([folder / name for folder in times for name in (layout.JOB, layout.ID)]))
     records = []
-    for folder, time in submitted.items():
-        described, noted = next(files), next(files)
-        read = layout.JOB
+    for folder, time in times.items():
+        description, id_data = next(files), next(files)
+        file = layout.JOB
         try:
-            identity = _identity(transport, folder, described)
-            read = layout.ID
-            ids = run_folder.read_ids(run_folder.held(noted))
+            identity = _identity(transport, folder, description)
+            file = layout.ID
+            ids = run_folder.read_ids(run_folder.held(id_data))
             if identity is None or not ids:
                 continue
             name, token, solver = identity
             if folder.name != f"{name}-{token}":
-                read = layout.JOB
+                file = layout.JOB
                 raise Malformed(f"describes {name}-{token}")
         except Malformed as error:
-            say(f"{folder} is skipped: {read}: {error}")
+            say(f"{folder} is skipped: {file}: {error}")
             continue
         status = JobStatus(JobState.QUEUED)
         records.append(JobRecord(token, name, cluster.address, solver, time, folder, status, ids[0]))
     return sorted(records, key=lambda record: record.submitted)
 
 
-def _identity(transport: Transport, folder: PurePosixPath, described: Contents) -> tuple[str, str, str] | None:
+def _identity(transport: Transport, folder: PurePosixPath, data: Contents) -> tuple[str, str, str] | None:
     """As `job_description.read_identity`, but reads the large description of a large sweep separately. Raises
     Malformed."""
-    if isinstance(described, NoRecord) and described.large:
-        described = transport.read(folder / layout.JOB, 0, job_description.DESCRIBED + 1)
-    return job_description.read_identity(run_folder.held(described))
+    if isinstance(data, NoRecord) and data.large:
+        data = transport.read(folder / layout.JOB, 0, job_description.DESCRIBED + 1)
+    return job_description.read_identity(run_folder.held(data))
 
 
 def _submitted(transport: Transport, runs: PurePosixPath) -> dict[PurePosixPath, float]:
@@ -99,5 +99,5 @@ def _submitted(transport: Transport, runs: PurePosixPath) -> dict[PurePosixPath,
     if answer.status != 0:
         raise TransportError(f"{runs}: cannot be searched: {answer.words}")
     rows = (row.partition("\t")[::2] for row in answer.out.split("\0"))
-    found = {PurePosixPath(folder): float(time) for time, folder in rows if TIME.fullmatch(time)}
-    return {folder: time for folder, time in found.items() if folder.parent == runs}
+    times = {PurePosixPath(folder): float(time) for time, folder in rows if TIME.fullmatch(time)}
+    return {folder: time for folder, time in times.items() if folder.parent == runs}

@@ -62,39 +62,39 @@ class Row:
 def rows(records: Sequence[JobRecord], ledger: Ledger, say: Say) -> list[Row]:
     """Returns a row for each job; for a sweep, one for each of its points. Calls `say` about metrics that cannot be
     read or are too long to be read whole. Raises TransportError if a run folder is gone."""
-    found = [row for record in records for row in _rows(record, ledger, say)]
-    solvers = [solver for _, solver in found]
+    pairs = [row for record in records for row in _rows(record, ledger, say)]
+    solvers = [solver for _, solver in pairs]
     different = {
         key
         for key in dict.fromkeys(key for solver in solvers for key in solver)
         if len({solver.get(key) for solver in solvers}) > 1
     }
-    own = [set(row.settings.items()) for row, _ in found]
-    same = set.intersection(*own) if len(own) > 1 else set()
+    setting_sets = [set(row.settings.items()) for row, _ in pairs]
+    common = set.intersection(*setting_sets) if len(setting_sets) > 1 else set()
     return [
         replace(
             row,
             settings={k: v for k, v in solver.items() if k in different}
-            | {k: v for k, v in row.settings.items() if (k, v) not in same},
+            | {k: v for k, v in row.settings.items() if (k, v) not in common},
         )
-        for row, solver in found
+        for row, solver in pairs
     ]
 
 
 def labels(compared: Sequence[Row]) -> list[str]:
     """Returns labels for legends, which tell the rows apart: name, settings, and the id if another row has the same."""
     names = [row.name for row in compared]
-    own = [_told(row, compared) for row in compared]
-    plain = [_label(row.name, settings) for row, settings in zip(compared, own, strict=True)]
+    own_settings = [_own_settings(row, compared) for row in compared]
+    plain = [_label(row.name, settings) for row, settings in zip(compared, own_settings, strict=True)]
     return [
         label
         if plain.count(label) == 1 and (settings or names.count(row.name) == 1)
         else _label(f"{row.name} {row.id}", settings)
-        for label, settings, row in zip(plain, own, compared, strict=True)
+        for label, settings, row in zip(plain, own_settings, compared, strict=True)
     ]
 
 
-def _told(row: Row, compared: Sequence[Row]) -> str:
+def _own_settings(row: Row, compared: Sequence[Row]) -> str:
     """Returns a row's settings except those that all rows share, which would not tell them apart."""
     alike = {key for key, value in row.settings.items() if all(other.settings.get(key) == value for other in compared)}
     return ", ".join(f"{key} {value}" for key, value in row.settings.items() if len(compared) == 1 or key not in alike)
@@ -107,17 +107,17 @@ def _label(name: str, settings: str) -> str:
 def _rows(record: JobRecord, ledger: Ledger, say: Say) -> Iterator[tuple[Row, dict[str, str]]]:
     """Yields each row with the fields set in its solver."""
     site = refresh.reach(record.address)
-    described = run_folder.describe(record, site.transport)
-    points = described.points if record.point is None else ()
-    settings = points or (described.settings(record.point),)
+    description = run_folder.describe(record, site.transport)
+    points = description.points if record.point is None else ()
+    settings = points or (description.settings(record.point),)
     jobs = [ledger.find(f"{record.token}[{n}]") for n in range(1, len(points) + 1)] if points else [record]
-    found = refresh.look(site, jobs, ledger)
+    tracked_jobs = refresh.look(site, jobs, ledger)
     solvers = site.transport.read_all([job.run_folder / layout.SOLVER for job in jobs])
     reader = site.transport.reader()
     try:
-        for tracked, own, solver in zip(found, settings, solvers, strict=True):
+        for tracked, own_settings, solver in zip(tracked_jobs, settings, solvers, strict=True):
             log = course.course(tracked.record.run_folder, reader, say)
-            yield _row(tracked, _with_past(log, record, described.snapshot, site, say), own), _fields(solver)
+            yield _row(tracked, _with_past(log, record, description.snapshot, site, say), own_settings), _fields(solver)
     finally:
         reader.close()
 
@@ -134,13 +134,13 @@ def _with_past(log: TrainingLog, record: JobRecord, snapshot: str | None, site: 
 def _fields(solver: Contents) -> dict[str, str]:
     """Returns the fields set in a solver, except inline nets and states; none if the text is not a solver."""
     try:
-        written = (run_folder.held(solver) or b"").decode()
-        found = text.parse(written, pb.SolverParameter, layout.SOLVER)
+        solver_text = (run_folder.held(solver) or b"").decode()
+        message = text.parse(solver_text, pb.SolverParameter, layout.SOLVER)
     except (EngineError, Malformed, ValueError):
         return {}
     return {
         field.name: printable(_value(value), one_line=True)
-        for field, value in found.ListFields()
+        for field, value in message.ListFields()
         if field.message_type is None and field.name not in ASIDE
     }
 
@@ -152,20 +152,22 @@ def _value(value: Any) -> str:
 
 
 def _row(tracked: TrackedJob, log: TrainingLog, settings: dict[str, str]) -> Row:
-    record, going = tracked.record, tracked.progress
-    last = {n: tests[-1] for n, tests in log.tests.items() if tests}
-    tested = max((row.iteration for row in last.values()), default=None)
+    record, progress = tracked.record, tracked.progress
+    last_rows = {n: tests[-1] for n, tests in log.tests.items() if tests}
+    tested = max((row.iteration for row in last_rows.values()), default=None)
     return Row(
         id=record.id or record.token,
         name=record.name,
         settings=settings,
         state=record.status.state,
-        iteration=going.iteration if going else None,
-        max_iter=going.max_iter if going else None,
-        loss=going.loss if going else None,
-        outputs={_of_net(name, n): y for n, row in last.items() for name, y in row.outputs.items() if math.isfinite(y)},
+        iteration=progress.iteration if progress else None,
+        max_iter=progress.max_iter if progress else None,
+        loss=progress.loss if progress else None,
+        outputs={
+            _of_net(name, n): y for n, row in last_rows.items() for name, y in row.outputs.items() if math.isfinite(y)
+        },
         tested=tested,
-        best=_best(log) | (going.best if going else {}),
+        best=_best(log) | (progress.best if progress else {}),
         log=log,
     )
 
@@ -177,14 +179,14 @@ def _of_net(name: str, number: int) -> str:
 
 def _best(log: TrainingLog) -> dict[str, Best]:
     """Returns the best value of each test output: the lowest of losses and errors, the highest of others."""
-    found: dict[str, Best] = {}
+    best: dict[str, Best] = {}
     for number, tests in log.tests.items():
         for row in tests:
             for name, value in row.outputs.items():
-                known, sign = _of_net(name, number), -1 if lower_is_better(name) else 1
-                if math.isfinite(value) and (known not in found or sign * value > sign * found[known].value):
-                    found[known] = Best(value, row.iteration)
-    return found
+                output, sign = _of_net(name, number), -1 if lower_is_better(name) else 1
+                if math.isfinite(value) and (output not in best or sign * value > sign * best[output].value):
+                    best[output] = Best(value, row.iteration)
+    return best
 
 
 def logs(compared: Sequence[Row]) -> dict[str, TrainingLog]:
@@ -194,9 +196,9 @@ def logs(compared: Sequence[Row]) -> dict[str, TrainingLog]:
     return dict(zip(labels(compared), (row.log for row in compared), strict=True))
 
 
-def draw(found: dict[str, TrainingLog], view: View, path: Path, *, log: bool = False) -> None:
+def draw(logs_by_label: dict[str, TrainingLog], view: View, path: Path, *, log: bool = False) -> None:
     """Draws the curves into a file; its suffix determines the format.
 
     Raises ImportError without matplotlib, OSError and ValueError for a file that cannot be written.
     """
-    curves.draw(list(log_panels.panels(found, view)), view.title, path, log=log)
+    curves.draw(list(log_panels.panels(logs_by_label, view)), view.title, path, log=log)

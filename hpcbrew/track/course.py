@@ -51,18 +51,18 @@ def of_entries(entries: Iterable[dict[str, Any]]) -> TrainingLog:
     return log
 
 
-def with_past(log: TrainingLog, resumed: str | None, runs: PurePosixPath, site: Transport, say: Say) -> TrainingLog:
-    """Returns `log` preceded by the courses of the jobs it was resumed from. `resumed`: the state it started from, as
+def with_past(log: TrainingLog, state: str | None, runs: PurePosixPath, site: Transport, say: Say) -> TrainingLog:
+    """Returns `log` preceded by the courses of the jobs it was resumed from. `state`: the state it started from, as
     its description names it; `runs`: the folder that contains the run folders."""
     reader = site.reader()
     try:
         for _ in range(LINKS):
-            before = _RESUMED.fullmatch(resumed or "")
-            if before is None:
+            match = _RESUMED.fullmatch(state or "")
+            if match is None:
                 break
-            folder = runs / before["folder"]
-            log = joined(course(folder, reader, say), log, int(before["iteration"]))
-            resumed = _resumed(runs / before["folder"].partition("/")[0], site) if "/" not in before["folder"] else None
+            folder = runs / match["folder"]
+            log = joined(course(folder, reader, say), log, int(match["iteration"]))
+            state = _resumed(runs / match["folder"].partition("/")[0], site) if "/" not in match["folder"] else None
     finally:
         reader.close()
     return log
@@ -71,22 +71,22 @@ def with_past(log: TrainingLog, resumed: str | None, runs: PurePosixPath, site: 
 def _resumed(folder: PurePosixPath, site: Transport) -> str | None:
     """Returns the state that the job in that run folder was resumed from, according to its description."""
     try:
-        described = job_description.read_description(site.read(folder / layout.JOB, 0, job_description.DESCRIBED + 1))
+        description = job_description.read_description(site.read(folder / layout.JOB, 0, job_description.DESCRIBED + 1))
     except Malformed:
         return None
-    return described.snapshot if described else None
+    return description.snapshot if description else None
 
 
 def joined(before: TrainingLog, after: TrainingLog, at: int) -> TrainingLog:
     """Joins two logs: `before` up to the snapshot of iteration `at`, and `after` from there, with continuous
     seconds."""
-    kept = [row for row in before.train if row.iteration < at]
-    passed = max((row.seconds for row in kept if math.isfinite(row.seconds)), default=0.0)
+    early_rows = [row for row in before.train if row.iteration < at]
+    seconds = max((row.seconds for row in early_rows if math.isfinite(row.seconds)), default=0.0)
     numbers = dict.fromkeys([*before.tests, *after.tests])
     tests = {n: [row for row in before.tests.get(n, []) if row.iteration < at] for n in numbers}
     return TrainingLog(
-        [*kept, *(_later(row, passed) for row in after.train)],
-        {n: [*rows, *(_later(row, passed) for row in after.tests.get(n, []))] for n, rows in tests.items()},
+        [*early_rows, *(_later(row, seconds) for row in after.train)],
+        {n: [*rows, *(_later(row, seconds) for row in after.tests.get(n, []))] for n, rows in tests.items()},
         after.diverged,
     )
 

@@ -39,13 +39,13 @@ def resolved(transport: Transport, records: Sequence[JobRecord]) -> list[JobStat
     """Returns the true states of jobs whose ends are `doubtful`. Raises TransportError if the cluster does not
     answer."""
     in_time = [r for r in records if LEFT_IN_TIME in r.status.reason]
-    snapshots = _found(transport, [r.run_folder / layout.SNAPSHOTS for r in in_time], "*.solverstate*")
+    snapshots = _files_named(transport, [r.run_folder / layout.SNAPSHOTS for r in in_time], "*.solverstate*")
     have_snapshots = {path.parent for path in snapshots}
     single = [r.run_folder for r in records if r.status.reason == FORGOTTEN and not r.is_array]
-    there = _found(transport, single, layout.SOLVER, layout.LOG)
+    files = _files_named(transport, single, layout.SOLVER, layout.LOG)
     # A folder that was removed proves nothing, hence the check for the solver.
-    never_begun = {f for f in single if f / layout.SOLVER in there and f / layout.LOG not in there}
-    found = []
+    never_begun = {f for f in single if f / layout.SOLVER in files and f / layout.LOG not in files}
+    statuses = []
     for record in records:
         status, folder = record.status, record.run_folder
         if LEFT_IN_TIME in status.reason:
@@ -56,10 +56,10 @@ def resolved(transport: Transport, records: Sequence[JobRecord]) -> list[JobStat
         elif folder in never_begun:
             status = JobStatus(JobState.NEVER_RAN, NEVER_BEGAN)
         else:
-            said = last_bytes(transport, folder / layout.SCHEDULER_LOG, WORDS_AT_END).decode(errors="replace")
-            status = killed_by_pbs(said, status.exit_status) or status
-        found.append(status)
-    return found
+            output = last_bytes(transport, folder / layout.SCHEDULER_LOG, WORDS_AT_END).decode(errors="replace")
+            status = killed_by_pbs(output, status.exit_status) or status
+        statuses.append(status)
+    return statuses
 
 
 def _killed_by_signal(status: JobStatus) -> bool:
@@ -75,14 +75,14 @@ def _array_status(transport: Transport, record: JobRecord) -> JobStatus:
             raise
         return record.status
     folders = [record.run_folder / layout.point(n) for n in range(1, number + 1)]
-    ended = [e for e in map(_exit, transport.read_all([f / layout.EXIT for f in folders])) if e is not None]
-    if not ended and not _found(transport, folders, layout.LOG):
+    exit_records = [e for e in map(_exit, transport.read_all([f / layout.EXIT for f in folders])) if e is not None]
+    if not exit_records and not _files_named(transport, folders, layout.LOG):
         return JobStatus(JobState.NEVER_RAN, NEVER_BEGAN)
-    if len(ended) < number:
-        silent = number - len(ended)
+    if len(exit_records) < number:
+        silent = number - len(exit_records)
         return replace(record.status, reason=f"{silent} of its {number} jobs left no exit record; {FORGOTTEN}")
-    failed = sum(e.status != 0 for e in ended)
-    return JobStatus(JobState.FAILED, f"{failed} of its {number} jobs failed", 1) if failed else DONE
+    failures = sum(e.status != 0 for e in exit_records)
+    return JobStatus(JobState.FAILED, f"{failures} of its {number} jobs failed", 1) if failures else DONE
 
 
 DONE = JobStatus(JobState.DONE, "", 0)
@@ -95,19 +95,19 @@ def _exit(data: Contents) -> ExitRecord | None:
         return None
 
 
-def _found(transport: Transport, folders: Sequence[PurePosixPath], *names: str) -> set[PurePosixPath]:
+def _files_named(transport: Transport, folders: Sequence[PurePosixPath], *names: str) -> set[PurePosixPath]:
     """Returns the files in these folders whose names match one of `names`, which are patterns for `find`.
 
     A folder that does not exist makes `find` exit with status 1.
     """
     places = [str(folder) for folder in folders]
-    named = [word for name in names for word in ("-o", "-name", name)][1:]
-    wanted = ("-maxdepth", "1", "(", *named, ")", "-print0")
-    found: set[PurePosixPath] = set()
+    name_tests = [word for name in names for word in ("-o", "-name", name)][1:]
+    expression = ("-maxdepth", "1", "(", *name_tests, ")", "-print0")
+    files: set[PurePosixPath] = set()
     for start in range(0, len(places), FOLDERS):
-        command = ("find", *places[start : start + FOLDERS], *wanted)
+        command = ("find", *places[start : start + FOLDERS], *expression)
         answer = transport.run(command, query.TOP, idempotent=True)
         if answer.status not in (0, 1):
             raise TransportError(f"run folders cannot be searched: {answer.words}")
-        found |= {PurePosixPath(path) for path in answer.out.split("\0") if path}
-    return found
+        files |= {PurePosixPath(path) for path in answer.out.split("\0") if path}
+    return files

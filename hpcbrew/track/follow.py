@@ -58,8 +58,8 @@ def sweep(record: JobRecord, count: int, site: Site, ledger: Ledger, say: Say) -
     while True:
         (tracked,) = lasting(lambda: refresh.look(site, [record], ledger), say)  # noqa: B023 - called at once
         open_ = [point.record for point in points if not point.record.status.state.final]
-        seen = {job.record.token: job for job in lasting(lambda: refresh.look(site, open_, ledger), say)}  # noqa: B023
-        points = [seen.get(point.record.token, point) for point in points]
+        by_token = {job.record.token: job for job in lasting(lambda: refresh.look(site, open_, ledger), say)}  # noqa: B023
+        points = [by_token.get(point.record.token, point) for point in points]
         yield SweepLook(tracked, points)
         if tracked.record.status.state.final:
             return
@@ -77,15 +77,15 @@ def looks(record: JobRecord, site: Site, ledger: Ledger, say: Say, rest: Rest | 
         yield refresh.as_kept(record, ledger.outcomes())  # the scheduler may have forgotten it
         return
     steady, asking = LOCAL if record.address.transport == "local" else REMOTE
-    tracked, asked, pause = TrackedJob(record), -asking, steady
+    tracked, last_query, pause = TrackedJob(record), -asking, steady
     while True:
-        seen = None
-        if rest is None and not tracked.trouble and time.monotonic() - asked < asking:
-            seen = lasting(lambda: refresh.glance(site, tracked), say)  # noqa: B023 - called at once
-        if seen is None:
-            seen = lasting(lambda: refresh.look(site, [tracked.record], ledger)[0], say)  # noqa: B023
-            asked = time.monotonic()
-        tracked = seen
+        latest = None
+        if rest is None and not tracked.trouble and time.monotonic() - last_query < asking:
+            latest = lasting(lambda: refresh.glance(site, tracked), say)  # noqa: B023 - called at once
+        if latest is None:
+            latest = lasting(lambda: refresh.look(site, [tracked.record], ledger)[0], say)  # noqa: B023
+            last_query = time.monotonic()
+        tracked = latest
         yield tracked
         if tracked.record.status.state.final:
             return

@@ -130,10 +130,10 @@ def _definition(value: Any) -> str:
     """Checks the name of a file in the run folder or in the folder of a point; a Python layer's module may be
     deeper."""
     name = schema.text()(value)
-    own = re.sub(f"{layout.POINTS}/[0-9]{{1,9}}/", "", name, count=1) if name.startswith(layout.POINTS) else name
-    module = _MODULE.fullmatch(own)
+    path = re.sub(f"{layout.POINTS}/[0-9]{{1,9}}/", "", name, count=1) if name.startswith(layout.POINTS) else name
+    module = _MODULE.fullmatch(path)
     if module and module[1] not in (layout.POINTS, layout.SNAPSHOTS):
         return name
-    if "/" in own or own in {"", ".", "..", *_OWN} or own.startswith(".hpcbrew"):
+    if "/" in path or path in {"", ".", "..", *_OWN} or path.startswith(".hpcbrew"):
         raise schema.wrong(name, "the name of a definition in its run folder")
     return name

@@ -58,18 +58,18 @@ class Ledger:
     def __init__(self, path: Path | None = None) -> None:
         self.path = path or paths.data_home() / "ledger.db"
         self.faults: dict[str, str] = {}
-        self._within: sqlite3.Connection | None = None
+        self._transaction: sqlite3.Connection | None = None
 
     @contextmanager
     def together(self) -> Iterator[None]:
         """Makes all changes inside the context one transaction, so that the states of hundreds of jobs are written at
         once."""
         with self._open() as db:
-            self._within = db
+            self._transaction = db
             try:
                 yield
             finally:
-                self._within = None
+                self._transaction = None
 
     def intend(self, record: JobRecord) -> None:
         """Enters a job before it is sent."""
@@ -79,7 +79,7 @@ class Ledger:
         """Enters a job that another machine has sent; keeps the entry if another process has already made one."""
         self._insert("INSERT OR IGNORE", record)
 
-    def _insert(self, how: str, record: JobRecord) -> None:
+    def _insert(self, verb: str, record: JobRecord) -> None:
         with self._open() as db:
             row = (
                 record.token,
@@ -92,7 +92,7 @@ class Ledger:
                 *_columns(record.status),
                 record.cancel_asked,
             )
-            db.execute(f"{how} INTO jobs({COLUMNS}) VALUES ({', '.join('?' * len(row))})", row)
+            db.execute(f"{verb} INTO jobs({COLUMNS}) VALUES ({', '.join('?' * len(row))})", row)
 
     def accepted(self, token: str, job_id: str) -> None:
         """Records the id that the scheduler has given the job."""
@@ -132,8 +132,8 @@ class Ledger:
         if not self.path.exists():
             return {}
         with self._open() as db:
-            found = db.execute("SELECT token, outcome FROM jobs WHERE outcome IS NOT NULL").fetchall()
-        return {str(token): str(outcome) for token, outcome in found}
+            rows = db.execute("SELECT token, outcome FROM jobs WHERE outcome IS NOT NULL").fetchall()
+        return {str(token): str(outcome) for token, outcome in rows}
 
     def cancel_asked(self, token: str, *, asked: bool) -> None:
         """Records whether the user has cancelled this job, which its exit status alone could not tell."""
@@ -181,22 +181,22 @@ class Ledger:
         if len(by_id) > 1:
             choices = ", ".join(f"{r.id} ({r.cluster}, token {r.token})" for r in by_id)
             raise LedgerError(f"{job}: there are several such jobs: {choices}. Give the token of one")
-        named = by_id or self._select("WHERE token = ? OR name = ? ORDER BY submitted DESC, rowid DESC", (job, job))
-        if not named:
+        matches = by_id or self._select("WHERE token = ? OR name = ? ORDER BY submitted DESC, rowid DESC", (job, job))
+        if not matches:
             raise self._damaged(job) or _unknown(job, self.names())
-        return named[0]
+        return matches[0]
 
     def _damaged(self, job: str) -> LedgerError | None:
         """Returns the error for a job whose row is malformed, if it is."""
-        why = self.faults.get(job)
-        return LedgerError(f"{self.path}: the entry of job {job} is damaged: {why}") if why else None
+        fault = self.faults.get(job)
+        return LedgerError(f"{self.path}: the entry of job {job} is damaged: {fault}") if fault else None
 
-    def _select(self, where: str, values: tuple[object, ...] = ()) -> list[JobRecord]:
+    def _select(self, clause: str, values: tuple[object, ...] = ()) -> list[JobRecord]:
         if not self.path.exists():
             return []
         records = []
         with self._open() as db:
-            for row in db.execute(f"SELECT {COLUMNS} FROM jobs {where}", values):  # noqa: S608
+            for row in db.execute(f"SELECT {COLUMNS} FROM jobs {clause}", values):  # noqa: S608
                 try:
                     records.append(_record(row))
                 except Malformed as error:
@@ -205,8 +205,8 @@ class Ledger:
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        if self._within is not None:
-            yield self._within
+        if self._transaction is not None:
+            yield self._transaction
             return
         try:
             db = sqlite3.connect(paths.private_file(self.path), timeout=30, isolation_level="IMMEDIATE")
@@ -218,9 +218,9 @@ class Ledger:
             finally:
                 db.close()
         except (sqlite3.Error, OSError, UnicodeDecodeError) as error:  # SQLite quotes damaged names raw
-            said = error.strerror if isinstance(error, OSError) else error
-            remedy = full_disk.remedy(str(said), full_disk.LOCAL) or _remedy(error)
-            raise LedgerError(f"{self.path}: the ledger of jobs cannot be used: {said}{remedy}") from None
+            reason = error.strerror if isinstance(error, OSError) else error
+            remedy = full_disk.remedy(str(reason), full_disk.LOCAL) or _remedy(error)
+            raise LedgerError(f"{self.path}: the ledger of jobs cannot be used: {reason}{remedy}") from None
 
 
 def _remedy(error: Exception) -> str:
@@ -235,10 +235,10 @@ _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 """SQLITE_ERROR stands for a missing table or column."""
 
 
-def _of_array(array: JobRecord, index: int, asked: str) -> JobRecord:
+def _of_array(array: JobRecord, index: int, name: str) -> JobRecord:
     """Returns one job of an array. It has no row of its own, so its state is not kept."""
     if array.id is None or not array.is_array:
-        raise LedgerError(f"{asked}: {array.name} ({array.id}) is a single job, not an array")
+        raise LedgerError(f"{name}: {array.name} ({array.id}) is a single job, not an array")
     return replace(
         array,
         token=f"{array.token}[{index}]",
@@ -290,26 +290,26 @@ def _stored(path: str) -> str | bytes:
 def _record(row: tuple[Any, ...]) -> JobRecord:
     """Reads a job from its row. Raises Malformed."""
     names = COLUMNS.split(", ")
-    known = {
+    raw = {
         name: os.fsdecode(value) if isinstance(value, bytes) else value for name, value in zip(names, row, strict=True)
     }
-    seen: dict[str, Any] = {name: schema.field(known, name, check) for name, check in ROW.items()}
+    values: dict[str, Any] = {name: schema.field(raw, name, check) for name, check in ROW.items()}
     return JobRecord(
-        token=seen["token"],
-        name=seen["name"],
-        address=_address(seen["address"]),
-        solver=seen["solver"],
-        submitted=seen["submitted"],
-        status=JobStatus(JobState(seen["state"]), seen["reason"], seen["exit_status"]),
-        id=seen["id"],
-        run_folder=PurePosixPath(seen["run_folder"]),
-        cancel_asked=bool(seen["cancel_asked"]),
+        token=values["token"],
+        name=values["name"],
+        address=_address(values["address"]),
+        solver=values["solver"],
+        submitted=values["submitted"],
+        status=JobStatus(JobState(values["state"]), values["reason"], values["exit_status"]),
+        id=values["id"],
+        run_folder=PurePosixPath(values["run_folder"]),
+        cancel_asked=bool(values["cancel_asked"]),
     )
 
 
-def _address(written: str) -> Address:
+def _address(text: str) -> Address:
     """Reads an address; the host must be safe as an argument of `ssh`. Raises Malformed."""
-    values = schema.read_object(written.encode(errors="surrogateescape"))
+    values = schema.read_object(text.encode(errors="surrogateescape"))
     transport = schema.field(values, "transport", schema.one_of("local", "ssh", "openssh"))
     host = schema.text(re.compile(r"[^\s-]\S*"), "a host, in one word", most=1024)
     return Address(

@@ -39,24 +39,24 @@ class LogTail:
     def skip_to_last(self, count: int) -> bool:
         """Skips all but the last `count` lines. Returns False if these are longer than BACK; then only BACK bytes
         remain."""
-        now = self._read(0, 0)
-        if now is None:
+        part = self._read(0, 0)
+        if part is None:
             return True
-        start, whole = self._last_lines(now.size, count) if count else (now.size, True)
+        start, complete = self._last_lines(part.size, count) if count else (part.size, True)
         self._go_to(start)
-        return whole
+        return complete
 
     def skip_to_end(self, size: int) -> bool:
         """Skips all but the last `size` bytes. Returns whether there was anything before them."""
-        now = self._read(0, 0)
-        if now is None or now.size <= size:
+        part = self._read(0, 0)
+        if part is None or part.size <= size:
             return False
-        self._go_to(now.size - size)
+        self._go_to(part.size - size)
         return True
 
     def _go_to(self, position: int) -> None:
-        before = self._read(max(position - KNOWN, 0), min(position, KNOWN))
-        self._position, self._known = position, before.data if before else b""
+        part = self._read(max(position - KNOWN, 0), min(position, KNOWN))
+        self._position, self._known = position, part.data if part else b""
 
     def grown(self) -> Iterator[bytes]:
         """Yields what is new so far, in pieces of at most PIECE bytes."""
@@ -101,12 +101,12 @@ class LogTail:
             data = part.data if part else b""
             # The newline at the end of the file starts no further line.
             place = len(data) - 1 if end == size and data.endswith(b"\n") else len(data)
-            here = data.count(b"\n", 0, place)
-            if here >= count:
+            newlines = data.count(b"\n", 0, place)
+            if newlines >= count:
                 for _ in range(count):
                     place = data.rfind(b"\n", 0, place)
                 return start + place + 1, True
-            count -= here
+            count -= newlines
             end, piece = start, min(piece * 2, PIECE)
         return 0, True
 
@@ -121,8 +121,8 @@ def last_bytes(transport: Transport, path: PurePosixPath, count: int) -> bytes:
     """Returns the last `count` bytes of a file; none if there is no such file."""
     reader = transport.reader()
     try:
-        whole = reader.read(path, 0, 0)
-        part = reader.read(path, max(whole.size - count, 0), count) if whole else None
+        file = reader.read(path, 0, 0)
+        part = reader.read(path, max(file.size - count, 0), count) if file else None
     finally:
         reader.close()
     return part.data if part else b""
@@ -132,21 +132,21 @@ class Lines:
     """Splits pieces into lines, without their newlines. A line longer than `most` comes in parts."""
 
     def __init__(self, most: int = LINE) -> None:
-        self._begun, self._most = bytearray(), most
+        self._partial, self._most = bytearray(), most
 
     def whole(self, data: bytes) -> Iterator[tuple[bytes, bool]]:
         """Yields the lines that `data` completes, each with True, and parts of an overlong line with False."""
         start = 0
         while (end := data.find(b"\n", start)) >= 0:
-            self._begun += data[start:end]
-            yield bytes(self._begun), True
-            self._begun.clear()
+            self._partial += data[start:end]
+            yield bytes(self._partial), True
+            self._partial.clear()
             start = end + 1
-        self._begun += data[start:]
-        while len(self._begun) > self._most:
-            yield bytes(self._begun[: self._most]), False
-            del self._begun[: self._most]
+        self._partial += data[start:]
+        while len(self._partial) > self._most:
+            yield bytes(self._partial[: self._most]), False
+            del self._partial[: self._most]
 
     def rest(self) -> bytes:
         """Returns the incomplete last line."""
-        return bytes(self._begun)
+        return bytes(self._partial)

@@ -30,7 +30,7 @@ class Metrics:
 
     def all(self) -> Iterator[dict[str, Any]]:
         """Returns all entries so far; of a file larger than MOST, those at its end."""
-        if self._told(lambda log: log.skip_to_end(MOST), otherwise=False):
+        if self._attempt(lambda log: log.skip_to_end(MOST), otherwise=False):
             self._say(f"{self._path} is larger than {MOST // 2**20} MiB: only its end is read")
         return (values for entries in self.new() for values in entries)
 
@@ -38,11 +38,11 @@ class Metrics:
         """Yields the entries added so far, one list per piece. Skips what is not an entry, such as an incomplete line
         left by a full disk or a lost node."""
         pieces = self._log.grown() if self._log else iter(())
-        while piece := self._told(lambda _: next(pieces, b""), b""):
-            whole = b"".join(line + b"\n" for line, _ in self._lines.whole(piece))
-            yield run_folder.read_metrics(whole)
+        while piece := self._attempt(lambda _: next(pieces, b""), b""):
+            lines = b"".join(line + b"\n" for line, _ in self._lines.whole(piece))
+            yield run_folder.read_metrics(lines)
 
-    def _told(self, step: Callable[[LogTail], Found], otherwise: Found) -> Found:
+    def _attempt(self, step: Callable[[LogTail], Found], otherwise: Found) -> Found:
         """Returns the result of `step`. If the file cannot be read at all, says so once and does not try again."""
         if self._log is None:
             return otherwise

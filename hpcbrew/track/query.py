@@ -50,20 +50,20 @@ def _together(transport: Transport, scheduler: Pbs, ids: Sequence[str]) -> Qstat
     """Queries many jobs over one connection; if this PBS cannot do that, looks for them among all its live jobs."""
     answer = _answer(transport, lambda history: scheduler.status_together(ids, history=history), scheduler)
     if scheduler.has_no_such_option(answer):
-        listed = scheduler.parse_status(
+        live = scheduler.parse_status(
             _answer(transport, lambda _: scheduler.status_command((), history=False), scheduler)
         )
-        found = QstatReport({i: listed.jobs[i] for i in ids if i in listed.jobs}, frozenset())
+        report = QstatReport({i: live.jobs[i] for i in ids if i in live.jobs}, frozenset())
         # Some of the others are queried by id, and the rest next time.
-        missing = [i for i in ids if i not in found.jobs][:SOME]
-        return found | _asked(transport, scheduler, missing) if missing else found
-    found = scheduler.parse_together(answer, ids)
-    missing = [i for i in ids if i not in found.jobs and i not in found.unknown]
-    if not missing or not found.jobs:
-        return found
+        missing = [i for i in ids if i not in report.jobs][:SOME]
+        return report | _asked(transport, scheduler, missing) if missing else report
+    report = scheduler.parse_together(answer, ids)
+    missing = [i for i in ids if i not in report.jobs and i not in report.unknown]
+    if not missing or not report.jobs:
+        return report
     # Beside jobs that it knows, it says nothing about those that it does not.
-    again = _answer(transport, lambda history: scheduler.status_together(missing, history=history), scheduler)
-    return found | scheduler.parse_together(again, missing)
+    second_answer = _answer(transport, lambda history: scheduler.status_together(missing, history=history), scheduler)
+    return report | scheduler.parse_together(second_answer, missing)
 
 
 def _asked(transport: Transport, scheduler: Pbs, ids: Sequence[str]) -> QstatReport:
@@ -90,12 +90,12 @@ def ids_by_folder(
     """
     every = folders is None or not scheduler.selects
     report = poll(transport, scheduler) if every else _of_names(transport, scheduler, folders or ())
-    found: dict[str, tuple[str, ...]] = {}
+    ids: dict[str, tuple[str, ...]] = {}
     for job_id, job in report.jobs.items():
         folder = _folder(job)
         if folder is not None and JOB_ID.fullmatch(job_id):
-            found[folder] = (*found.get(folder, ()), job_id)
-    return found
+            ids[folder] = (*ids.get(folder, ()), job_id)
+    return ids
 
 
 def others(report: QstatReport | None, ids: Sequence[str], folder: str) -> dict[str, str]:
@@ -109,9 +109,9 @@ def others(report: QstatReport | None, ids: Sequence[str], folder: str) -> dict[
 def moved_in(report: QstatReport | None, job_id: str, folder: str) -> bool:
     """Whether the id certainly belongs to the job of run folder `folder`: the job's environment, if the scheduler shows
     it, names the folder too. A damaged answer would not have the same change in both places."""
-    shown = report.jobs[job_id].get("Variable_List") if report else ""
-    return not shown or any(
-        word.startswith("PBS_O_WORKDIR=") and word.endswith(f"/{folder}") for word in shown.split(",")
+    variables = report.jobs[job_id].get("Variable_List") if report else ""
+    return not variables or any(
+        word.startswith("PBS_O_WORKDIR=") and word.endswith(f"/{folder}") for word in variables.split(",")
     )
 
 

@@ -81,10 +81,10 @@ def look_back(site: Site, records: list[JobRecord], ledger: Ledger) -> None:
     """Records the outcomes of ended jobs for which the ledger has none, from their run folders. Raises HpcbrewError if
     these cannot be read now."""
     folders = _read(site, records)
-    ended = [Outcome(folder.progress, folder.exit.time if folder.exit else None) for folder in folders]
-    seen = [TrackedJob(record, outcome=outcome) for record, outcome in zip(records, ended, strict=True)]
+    outcomes = [Outcome(folder.progress, folder.exit.time if folder.exit else None) for folder in folders]
+    jobs = [TrackedJob(record, outcome=outcome) for record, outcome in zip(records, outcomes, strict=True)]
     with ledger.together():
-        for job in _with_points(site, seen):
+        for job in _with_points(site, jobs):
             ledger.came_of(job.record.token, job.outcome.as_text())
 
 
@@ -100,23 +100,25 @@ def refresh(records: Iterable[JobRecord], ledger: Ledger, sites: dict[Address, S
     `sites`: open connections, to which new ones are added.
     """
     records, sites = list(records), {} if sites is None else sites
-    of: dict[Address, list[JobRecord]] = {}
+    by_address: dict[Address, list[JobRecord]] = {}
     for record in records:
-        of.setdefault(record.address, []).append(record)
+        by_address.setdefault(record.address, []).append(record)
 
     def asked(address: Address) -> list[TrackedJob]:
         if address not in sites:
             sites[address] = reach(address)
-        return _observe(sites[address], of[address])
+        return _observe(sites[address], by_address[address])
 
-    seen: dict[str, TrackedJob] = {}
-    for own, outcome in zip(of.values(), side_by_side.run([partial(asked, address) for address in of]), strict=True):
+    by_token: dict[str, TrackedJob] = {}
+    for group, outcome in zip(
+        by_address.values(), side_by_side.run([partial(asked, address) for address in by_address]), strict=True
+    ):
         try:
-            tracked = _written(own, outcome.get(), ledger)
+            tracked = _written(group, outcome.get(), ledger)
         except HpcbrewError as error:
-            tracked = [TrackedJob(r, trouble=str(error)) for r in own]
-        seen |= {w.record.token: w for w in tracked}
-    return [seen[r.token] for r in records]
+            tracked = [TrackedJob(r, trouble=str(error)) for r in group]
+        by_token |= {w.record.token: w for w in tracked}
+    return [by_token[r.token] for r in records]
 
 
 def look(site: Site, records: list[JobRecord], ledger: Ledger) -> list[TrackedJob]:
@@ -172,9 +174,9 @@ def _read(site: Site, records: list[JobRecord]) -> list[FolderRecords]:
     files = iter(site.transport.read_all([r.run_folder / name for r in records for name in names]))
     folders = []
     for record in records:
-        *said, cancelled = (next(files) for _ in names)
-        found = replace(run_folder.read_records(*said), cancelled=cancelled is not None)
-        folders.append(found if found.ids or not record.id else replace(found, ids=(record.id,)))
+        *data, cancelled = (next(files) for _ in names)
+        folder = replace(run_folder.read_records(*data), cancelled=cancelled is not None)
+        folders.append(folder if folder.ids or not record.id else replace(folder, ids=(record.id,)))
     return folders
 
 
@@ -191,9 +193,9 @@ def _list(site: Site, records: list[JobRecord], folders: list[FolderRecords]) ->
 
 def _with_ids(records: list[JobRecord], folders: list[FolderRecords], listing: _Listing) -> list[FolderRecords]:
     """Gives jobs whose ids were not known the ids that the scheduler lists for their run folders."""
-    listed = listing.ids or {}
+    ids = listing.ids or {}
     return [
-        folder if folder.ids else replace(folder, ids=listed.get(record.run_folder.name, ()))
+        folder if folder.ids else replace(folder, ids=ids.get(record.run_folder.name, ()))
         for record, folder in zip(records, folders, strict=True)
     ]
 
@@ -210,8 +212,8 @@ def _without_past_links(site: Site, records: list[JobRecord], folders: list[Fold
 def _past(ids: tuple[str, ...], log: Contents) -> int:
     """Returns how many links are past. A line of the log is a link's id and, once the link is over, how it ended."""
     lines = [line.split() for line in (log if isinstance(log, bytes) else b"").decode(errors="replace").splitlines()]
-    over = {line[0] for line in lines if len(line) > 1}
-    return max((n for n, job_id in enumerate(ids) if job_id in over), default=0)
+    past_ids = {line[0] for line in lines if len(line) > 1}
+    return max((n for n, job_id in enumerate(ids) if job_id in past_ids), default=0)
 
 
 def _ask(site: Site, folders: list[FolderRecords]) -> _Answer:
@@ -239,13 +241,14 @@ def _read_again(
     ]
     if not late:
         return folders
-    own = [records[n] for n in late]
-    read = _without_past_links(site, own, _read(site, own))
+    late_records = [records[n] for n in late]
+    late_folders = _without_past_links(site, late_records, _read(site, late_records))
     # A job that was found in the scheduler's list has no ids of its own.
-    again = {
-        n: folder if folder.ids else replace(folder, ids=folders[n].ids) for n, folder in zip(late, read, strict=True)
+    updates = {
+        n: folder if folder.ids else replace(folder, ids=folders[n].ids)
+        for n, folder in zip(late, late_folders, strict=True)
     }
-    return [again.get(n, folder) for n, folder in enumerate(folders)]
+    return [updates.get(n, folder) for n, folder in enumerate(folders)]
 
 
 def _decide(record: JobRecord, folder: FolderRecords, listing: _Listing, answer: _Answer) -> TrackedJob:
@@ -255,12 +258,12 @@ def _decide(record: JobRecord, folder: FolderRecords, listing: _Listing, answer:
     report = _own(record, answer.report, others)
     status = NEVER_ARRIVED if never_arrived else _judged(record, folder, report)
     live = () if status.state.final else tuple(i for i in folder.asked if i not in others and not _ended(i, report))
-    known = record.id or next(iter(folder.ids), None)
-    now = replace(record, id=known, status=status)
-    ended = folder.exit.time if folder.exit and status.state.final else None
+    job_id = record.id or next(iter(folder.ids), None)
+    updated = replace(record, id=job_id, status=status)
+    end_time = folder.exit.time if folder.exit and status.state.final else None
     trouble = "" if status.state.final else _mistaken(record, others)
-    outcome = Outcome(folder.progress, ended)
-    return TrackedJob(now, answer.trouble or listing.trouble or trouble, live, folder.fault, outcome)
+    outcome = Outcome(folder.progress, end_time)
+    return TrackedJob(updated, answer.trouble or listing.trouble or trouble, live, folder.fault, outcome)
 
 
 def _others(record: JobRecord, folder: FolderRecords, report: QstatReport | None) -> dict[str, str]:
@@ -279,10 +282,10 @@ def _own(record: JobRecord, report: QstatReport | None, others: dict[str, str]) 
 
 
 def _mistaken(record: JobRecord, others: dict[str, str]) -> str:
-    named = next(iter(others.items()), None)
-    if named is None:
+    other = next(iter(others.items()), None)
+    if other is None:
         return ""
-    return f"the scheduler says that {named[0]} is the job of {named[1]}, but {record.run_folder} claims it as its own"
+    return f"the scheduler says that {other[0]} is the job of {other[1]}, but {record.run_folder} claims it as its own"
 
 
 def _judged(record: JobRecord, folder: FolderRecords, report: QstatReport | None) -> JobStatus:
@@ -291,9 +294,9 @@ def _judged(record: JobRecord, folder: FolderRecords, report: QstatReport | None
     record = replace(record, cancel_asked=record.cancel_asked or folder.cancelled)
     begun = folder.progress is not None
     status = judge(record, folder.exit, report, folder.ids, asked=folder.asked, begun=begun)
-    at = folder.progress.diverged if folder.progress else None
-    if status.state is JobState.DIVERGED and at is not None:
-        return replace(status, reason=f"at iteration {at}: {status.reason}")
+    iteration = folder.progress.diverged if folder.progress else None
+    if status.state is JobState.DIVERGED and iteration is not None:
+        return replace(status, reason=f"at iteration {iteration}: {status.reason}")
     return status
 
 
@@ -318,27 +321,27 @@ def _with_points(site: Site, tracked: list[TrackedJob]) -> list[TrackedJob]:
     sweeps = [n for n, job in enumerate(tracked) if job.record.is_array and not job.trouble]
     tracked = list(tracked)
     with contextlib.suppress(HpcbrewError):
-        found = sweep_outcome.outcomes(site.transport, [tracked[n].record for n in sweeps]) if sweeps else []
-        for n, outcome in zip(sweeps, found, strict=True):
-            over = tracked[n].record.status.state.final
-            tracked[n] = replace(tracked[n], outcome=outcome if over else replace(outcome, ended=None))
+        outcomes = sweep_outcome.outcomes(site.transport, [tracked[n].record for n in sweeps]) if sweeps else []
+        for n, outcome in zip(sweeps, outcomes, strict=True):
+            final = tracked[n].record.status.state.final
+            tracked[n] = replace(tracked[n], outcome=outcome if final else replace(outcome, ended=None))
     return tracked
 
 
 def _with_ends_seen(site: Site, before: list[JobRecord], tracked: list[TrackedJob]) -> list[TrackedJob]:
     """Searches the run folders of jobs with doubtful ends, which are reported only after that."""
-    new = [n for n, job in enumerate(tracked) if job.record.status != before[n].status]
-    doubtful = [n for n in new if ends.doubtful(tracked[n].record.status)]
+    changed = [n for n, job in enumerate(tracked) if job.record.status != before[n].status]
+    doubtful = [n for n in changed if ends.doubtful(tracked[n].record.status)]
     if not doubtful:
         return tracked
     tracked = list(tracked)
     try:
-        true = ends.resolved(site.transport, [tracked[n].record for n in doubtful])
+        statuses = ends.resolved(site.transport, [tracked[n].record for n in doubtful])
     except HpcbrewError as error:
         for n in doubtful:
             tracked[n] = replace(tracked[n], record=before[n], trouble=str(error))
         return tracked
-    for n, status in zip(doubtful, true, strict=True):
+    for n, status in zip(doubtful, statuses, strict=True):
         tracked[n] = replace(tracked[n], record=replace(tracked[n].record, status=status))
     return tracked
 
@@ -355,9 +358,9 @@ def _ended(job_id: str, report: QstatReport | None) -> bool:
 
 def _record(before: JobRecord, tracked: TrackedJob, ledger: Ledger) -> TrackedJob:
     """Records in the ledger what is new about a job: its id, if that was not known, and its state."""
-    now = tracked.record
-    if before.id is None and now.id is not None:
-        ledger.accepted(now.token, now.id)
-    if now.status != before.status:
-        ledger.settle(now.token, now.status, tracked.outcome.as_text() if now.status.state.final else None)
+    record = tracked.record
+    if before.id is None and record.id is not None:
+        ledger.accepted(record.token, record.id)
+    if record.status != before.status:
+        ledger.settle(record.token, record.status, tracked.outcome.as_text() if record.status.state.final else None)
     return tracked

@@ -104,11 +104,11 @@ def describe(record: JobRecord, transport: Transport) -> JobDescription:
     path = described_in(record) / layout.JOB
     try:
         description = read_description(transport.read(path, 0, DESCRIBED + 1))
-        why = ""
+        reason = ""
     except Malformed as error:
-        description, why = None, f": {error}"
+        description, reason = None, f": {error}"
     if description is None:
-        raise TransportError(f"{path}: the description of {record.name} is missing or cannot be read{why}")
+        raise TransportError(f"{path}: the description of {record.name} is missing or cannot be read{reason}")
     return description
 
 
@@ -129,14 +129,14 @@ def complaint(record: JobRecord, transport: Transport) -> str | None:
     if record.status.state is not JobState.FAILED:
         return None
     log = last_bytes(transport, record.run_folder / layout.LOG, LOG_END).decode(errors="replace")
-    _, refused, words = log.rpartition(ERROR_PREFIX)
-    return words.strip()[:COMPLAINT] if refused else None
+    _, prefix, words = log.rpartition(ERROR_PREFIX)
+    return words.strip()[:COMPLAINT] if prefix else None
 
 
 def read_records(exit_data: Contents, progress: Contents, *ids: Contents) -> FolderRecords:
     """Reads those records of a run folder that exist. A malformed one is noted as a fault, and does not affect the
     others."""
-    found: list[Any] = []
+    values: list[Any] = []
     faults = []
     parts = (
         (layout.EXIT, read_exit, exit_data),
@@ -145,12 +145,14 @@ def read_records(exit_data: Contents, progress: Contents, *ids: Contents) -> Fol
     )
     for name, read, data in parts:
         try:
-            found.append(read(held(data)))
+            values.append(read(held(data)))
         except Malformed as error:
-            found.append(() if read is read_ids else None)
+            values.append(() if read is read_ids else None)
             faults.append(f"{name} {error}" if str(error).startswith(("is ", "holds ")) else f"{name}: {error}")
-    ended, going, *some = found
-    return FolderRecords(ended, going, tuple(dict.fromkeys(i for known in some for i in known)), "; ".join(faults))
+    exit_record, training, *id_lists = values
+    return FolderRecords(
+        exit_record, training, tuple(dict.fromkeys(i for id_list in id_lists for i in id_list)), "; ".join(faults)
+    )
 
 
 def held(contents: Contents) -> bytes | None:
@@ -213,8 +215,8 @@ def read_progress(data: bytes | None) -> Progress | None:
 def read_metrics(data: bytes | None) -> list[dict[str, Any]]:
     """Reads the objects of metrics.jsonl for displays and tests, as the engine writes them. Skips anything else, such
     as an incomplete line."""
-    whole = (data or b"")[: (data or b"").rfind(b"\n") + 1]
-    return [values for line in whole.split(b"\n") if (values := _metrics(line)) is not None]
+    lines = (data or b"")[: (data or b"").rfind(b"\n") + 1]
+    return [values for line in lines.split(b"\n") if (values := _metrics(line)) is not None]
 
 
 def _metrics(line: bytes) -> dict[str, Any] | None:
@@ -251,8 +253,8 @@ _OUTPUTS = schema.table(schema.text(), _figure)
 
 def newest_model(names: list[str]) -> str | None:
     """Returns the model of the highest iteration among the files in a snapshots folder."""
-    shown = filter(_seen, names)
-    models = [(int(m[1]), name) for name in shown if (m := _SNAPSHOT.search(name)) and m.end() == len(name)]
+    visible = filter(_seen, names)
+    models = [(int(m[1]), name) for name in visible if (m := _SNAPSHOT.search(name)) and m.end() == len(name)]
     return max(models)[1] if models else None
 
 
@@ -264,7 +266,7 @@ def newest_state(sizes: Mapping[str, int]) -> tuple[str, int] | None:
     """Returns the solver state of the highest iteration whose model exists too, among the files in a snapshots folder,
     and that iteration. The engine writes the model first, and each file atomically.
     """
-    found = [
+    states = [
         (int(m["iteration"]), name)
         for name, size in sizes.items()
         if _seen(name)
@@ -272,4 +274,4 @@ def newest_state(sizes: Mapping[str, int]) -> tuple[str, int] | None:
         and size
         and any(sizes.get(f"{m['stem']}.caffemodel{h}") for h in ("", ".h5"))
     ]
-    return max(found)[::-1] if found else None
+    return max(states)[::-1] if states else None

@@ -73,8 +73,8 @@ def _with_record(record: JobRecord, exit_record: ExitRecord, by_scheduler: JobSt
     if explained and record.point is not None and explained.exit_status is None:
         explained = explained if exit_record.status in TERMINATED else None
     status = _cancelled(record, explained or failed(exit_record.status))
-    known = exit_record.reason and status.state is not JobState.CANCELLED
-    return replace(status, reason=exit_record.reason) if known else status
+    has_reason = exit_record.reason and status.state is not JobState.CANCELLED
+    return replace(status, reason=exit_record.reason) if has_reason else status
 
 
 def _without_record(by_scheduler: JobStatus) -> JobStatus:
@@ -87,8 +87,8 @@ def _without_record(by_scheduler: JobStatus) -> JobStatus:
 def _unexplained(record: JobRecord, exit_record: ExitRecord, status: JobStatus, now: float) -> JobStatus:
     """Returns the state of a failed job on which the scheduler has not reported. The node's clock may be wrong: if the
     recorded end is before the submission, or more than a day ahead, the time counts from the submission."""
-    ended = exit_record.time if record.submitted <= exit_record.time <= now + PATIENCE else record.submitted
-    if now - ended > PATIENCE:
+    end_time = exit_record.time if record.submitted <= exit_record.time <= now + PATIENCE else record.submitted
+    if now - end_time > PATIENCE:
         return replace(status, reason=f"{status.reason}; the scheduler did not say more within a day")
     return JobStatus(JobState.ENDING, f"{status.reason}, by its own record; the scheduler has not said why yet")
 
@@ -96,14 +96,14 @@ def _unexplained(record: JobRecord, exit_record: ExitRecord, status: JobStatus, 
 def _link_status(record: JobRecord, ids: tuple[str, ...], report: QstatReport) -> JobStatus | None:
     """Returns the state of the link that determines the chain's state: the running one, or the next, or the last that
     ran, unless `hpcbrew cancel` deleted the one after it."""
-    seen = [(n, report.jobs[job_id].status) for n, job_id in enumerate(ids, 1) if job_id in report.jobs]
-    live = [link for link in seen if not link[1].state.final]
-    ran = [link for link in seen if link[1].state not in (JobState.CANCELLED, JobState.NEVER_RAN)]
+    links = [(n, report.jobs[job_id].status) for n, job_id in enumerate(ids, 1) if job_id in report.jobs]
+    live = [link for link in links if not link[1].state.final]
+    ran = [link for link in links if link[1].state not in (JobState.CANCELLED, JobState.NEVER_RAN)]
     running = [link for link in live if link[1].state in (JobState.RUNNING, JobState.ENDING)]
-    chosen = next(iter([*running, *live, *reversed(ran), *reversed(seen)]), None)
-    if chosen is None:
+    current = next(iter([*running, *live, *reversed(ran), *reversed(links)]), None)
+    if current is None:
         return None
-    number, status = chosen
+    number, status = current
     if record.cancel_asked and not live and ran and ran[-1][0] < len(ids):
         return JobStatus(JobState.CANCELLED, BY_USER)
     if len(ids) == 1:

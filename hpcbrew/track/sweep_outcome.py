@@ -22,8 +22,8 @@ def outcomes(transport: Transport, sweeps: Sequence[JobRecord]) -> list[Outcome]
 
     Raises TransportError if the cluster does not answer.
     """
-    described = transport.read_all([record.run_folder / layout.JOB for record in sweeps])
-    counts = [_count(data) for data in described]
+    descriptions = transport.read_all([record.run_folder / layout.JOB for record in sweeps])
+    counts = [_count(data) for data in descriptions]
     counts = [count if sum(counts[: n + 1]) <= MOST else 0 for n, count in enumerate(counts)]
     folders = [r.run_folder / layout.point(i + 1) for r, n in zip(sweeps, counts, strict=True) for i in range(n)]
     names = (layout.EXIT, layout.PROGRESS)
@@ -33,8 +33,8 @@ def outcomes(transport: Transport, sweeps: Sequence[JobRecord]) -> list[Outcome]
 
 def _count(data: Contents) -> int:
     with contextlib.suppress(Malformed):
-        described = job_description.read_description(run_folder.held(data))
-        return len(described.points) if described else 0
+        description = job_description.read_description(run_folder.held(data))
+        return len(description.points) if description else 0
     return 0
 
 
@@ -49,14 +49,16 @@ def _together(points: Sequence[FolderRecords]) -> Outcome:
     losses = [progress.loss for progress in going if progress.loss is not None]
     best: dict[str, Best] = {}
     for name, value in ((name, value) for progress in going for name, value in progress.best.items()):
-        known = best.get(name)
-        if known is None or (value.value < known.value if lower_is_better(name) else value.value > known.value):
+        best_so_far = best.get(name)
+        if best_so_far is None or (
+            value.value < best_so_far.value if lower_is_better(name) else value.value > best_so_far.value
+        ):
             best[name] = value
-    whole = Progress(
+    total = Progress(
         iteration=sum(progress.iteration for progress in going),
         max_iter=sum(progress.max_iter for progress in going) + longest * (len(points) - len(going)),
         loss=min(losses, default=None),
         best=best,
         began=min((progress.began for progress in going if progress.began is not None), default=None),
     )
-    return Outcome(whole, max(ends, default=None))
+    return Outcome(total, max(ends, default=None))

@@ -62,10 +62,10 @@ def find(cluster: Cluster, site: Site, ledger: Ledger) -> Unused:
     return Unused(folder, parse_sizes(answer, unused))
 
 
-def parse_list(answer: CommandResult, where: str) -> list[str]:
+def parse_list(answer: CommandResult, root: str) -> list[str]:
     """Returns the items that no file names. Raises TransportError if not all files could be read."""
     if answer.status != 0:
-        raise TransportError(f"{where}: cannot be searched: {answer.words}")
+        raise TransportError(f"{root}: cannot be searched: {answer.words}")
     rows = [row.partition(" ")[::2] for row in answer.out.split("\0")]
     used = {PurePosixPath(name).name for kind, name in rows if kind == "used"}  # digests, without what follows them
     return sorted(name for kind, name in rows if kind == "item" and ITEM.fullmatch(name) and name[:32] not in used)
