@@ -23,8 +23,8 @@ NOT_COPIED = shutil.ignore_patterns(
 def texts(pictures: Pictures, division: Division) -> dict[str, str]:
     """Returns the lists, and the file of class names: line n is class n, counted from 0."""
     lists = {"train.txt": division.train, "val.txt": division.val, "test.txt": division.test}
-    listed = {file: "".join(f"{name} {label}\n" for name, label in part) for file, part in lists.items()}
-    return listed | {CLASSES: "".join(f"{name}\n" for name in pictures.classes)}
+    list_texts = {file: "".join(f"{name} {label}\n" for name, label in part) for file, part in lists.items()}
+    return list_texts | {CLASSES: "".join(f"{name}\n" for name in pictures.classes)}
 
 
 def write(target: Path, files: Mapping[str, str]) -> None:
@@ -39,14 +39,14 @@ def write(target: Path, files: Mapping[str, str]) -> None:
 
 def copy(name: str, target: Path) -> None:
     """Copies a model's definitions to the folder `target`. Raises RequestError, also if there is no such model."""
-    there = shipped.models()
-    if name not in there:
-        near = did_you_mean(name, there, repr, ignore_case=True)
+    models = shipped.models()
+    if name not in models:
+        hint = did_you_mean(name, models, repr, ignore_case=True)
         raise RequestError(
-            f"{name}: no such folder, list or model.{near} Models that ship: {', '.join(there)}. For your own "
+            f"{name}: no such folder, list or model.{hint} Models that ship: {', '.join(models)}. For your own "
             "pictures, give their folder, with a sub-folder for each class"
         )
-    _make(target, lambda folder: shutil.copytree(there[name], folder, dirs_exist_ok=True, ignore=NOT_COPIED))
+    _make(target, lambda folder: shutil.copytree(models[name], folder, dirs_exist_ok=True, ignore=NOT_COPIED))
 
 
 def net_name(target: Path) -> str:
@@ -61,11 +61,11 @@ def _make(target: Path, fill: Callable[[Path], object]) -> None:
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise RequestError(f"{target}: exists already, and nothing of yours is overwritten: name another folder")
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as made:
-            whole = Path(made) / target.name
-            whole.mkdir()
-            fill(whole)
-            whole.replace(target)
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as temporary:
+            new_folder = Path(temporary) / target.name
+            new_folder.mkdir()
+            fill(new_folder)
+            new_folder.replace(target)
     except OSError as error:
         remedy = full_disk.remedy(error.strerror, full_disk.LOCAL)
         raise RequestError(f"{target}: cannot be written: {error.strerror or error}{remedy}") from None

@@ -57,7 +57,7 @@ def of_folder(folder: Path) -> Pictures:
 
     Raises RequestError if there are fewer than two classes.
     """
-    found: list[tuple[str, int]] = []
+    labelled: list[tuple[str, int]] = []
     left_out: list[str] = []
     classes: list[str] = []
     for sub in _sub_folders(folder):
@@ -67,15 +67,15 @@ def of_folder(folder: Path) -> Pictures:
             f"{name}: its name has no suffix of a picture, such as .jpg" for name in names if name not in set(pictures)
         ]
         if pictures:
-            found += [(name, len(classes)) for name in pictures]
+            labelled += [(name, len(classes)) for name in pictures]
             classes.append(sub)
     if len(classes) < 2:
-        there = f"there is only {classes[0]}" if classes else "there is none"
+        problem = f"there is only {classes[0]}" if classes else "there is none"
         raise RequestError(
             f"{folder}: each class must be a sub-folder with its pictures, such as {folder}/cat and {folder}/dog, and "
-            f"there must be two or more; {there}. Or give a list, with one picture per line: NAME LABEL"
+            f"there must be two or more; {problem}. Or give a list, with one picture per line: NAME LABEL"
         )
-    return _seen(folder, tuple(classes), found, left_out)
+    return _of_labelled(folder, tuple(classes), labelled, left_out)
 
 
 def of_list(path: Path) -> Pictures:
@@ -86,12 +86,12 @@ def of_list(path: Path) -> Pictures:
     listed = file_lists.read_images(path, str(path))
     if not listed.labels:
         raise RequestError(f"{path}: has no labels: write one picture per line, NAME LABEL, with classes from 0 on")
-    first, classes = listed.first_lines(), max(listed.labels) + 1
+    first_lines, classes = listed.first_lines(), max(listed.labels) + 1
     if min(listed.labels) < 0 or classes < 2:
         wrong = min(listed.labels)
-        raise RequestError(f"{path}:{first[wrong]}: label {wrong}: number two or more classes from 0 on")
-    if len(first) < classes:
-        empty = next(number for number in range(classes) if number not in first)
+        raise RequestError(f"{path}:{first_lines[wrong]}: label {wrong}: number two or more classes from 0 on")
+    if len(first_lines) < classes:
+        empty = next(number for number in range(classes) if number not in first_lines)
         raise RequestError(
             f"{path}: has labels up to {classes - 1} but no picture of class {empty}: number the classes from 0 on"
         )
@@ -100,21 +100,21 @@ def of_list(path: Path) -> Pictures:
     for name, label, line in zip(listed.names, listed.labels, listed.lines, strict=True):
         if labels.setdefault(name, label) != label:
             raise RequestError(f"{path}:{line}: {name} has label {label} here but {labels[name]} before: give it one")
-    found = [(str(member), label) for member, label in zip(members, labels.values(), strict=True)]
-    return _seen(root.absolute(), tuple(map(str, range(classes))), found, [])
+    labelled = [(str(member), label) for member, label in zip(members, labels.values(), strict=True)]
+    return _of_labelled(root.absolute(), tuple(map(str, range(classes))), labelled, [])
 
 
 def divide(pictures: Pictures, seed: int) -> Division:
     """Splits the pictures at random, but reproducibly on any machine for the same names and seed. Each class with three
     or more pictures has some in each part; smaller ones are used only for training. Raises RequestError if nothing is
     left to test with."""
-    drawn = random.Random(seed)  # noqa: S311 - not a secret: reproducible from the seed
+    rng = random.Random(seed)  # noqa: S311 - not a secret: reproducible from the seed
     train: list[tuple[str, int]] = []
     val: list[tuple[str, int]] = []
     test: list[tuple[str, int]] = []
     for number in range(len(pictures.classes)):
         names = sorted(name for name in pictures.names if name[1] == number)
-        drawn.shuffle(names)
+        rng.shuffle(names)
         share = max(1, round(SHARE * len(names))) if len(names) >= 3 else 0
         val += names[:share]
         test += names[share : 2 * share]
@@ -123,7 +123,7 @@ def divide(pictures: Pictures, seed: int) -> Division:
         raise RequestError(
             f"{pictures.root}: no class has the three pictures needed to set some aside for tests: add some"
         )
-    drawn.shuffle(train)
+    rng.shuffle(train)
     return Division(tuple(train), tuple(val), tuple(test))
 
 
@@ -139,17 +139,21 @@ def _files(folder: Path) -> Iterator[str]:
     """Yields the files below a folder, by relative name, in order; without hidden ones."""
     for path, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        below = os.path.relpath(path, folder)
-        yield from (name if below == "." else f"{below}/{name}" for name in sorted(names) if not name.startswith("."))
+        relative = os.path.relpath(path, folder)
+        yield from (
+            name if relative == "." else f"{relative}/{name}" for name in sorted(names) if not name.startswith(".")
+        )
 
 
-def _seen(root: Path, classes: tuple[str, ...], found: Sequence[tuple[str, int]], left_out: list[str]) -> Pictures:
+def _of_labelled(
+    root: Path, classes: tuple[str, ...], labelled: Sequence[tuple[str, int]], left_out: list[str]
+) -> Pictures:
     """Reads the pictures' headers. Leaves out files that are not pictures, and names that a list cannot contain."""
     names: list[tuple[str, int]] = []
     sizes: list[tuple[int, int]] = []
     grey = True
-    nameable = [each for each in found if _fault(each[0]) is None]
-    left_out = left_out + [f"{name}: {fault}" for name, _ in found if (fault := _fault(name))]
+    nameable = [each for each in labelled if _fault(each[0]) is None]
+    left_out = left_out + [f"{name}: {fault}" for name, _ in labelled if (fault := _fault(name))]
     for each, (_, header) in zip(nameable, headers(root / name for name, _ in nameable), strict=True):
         if isinstance(header, NoPicture):
             left_out.append(f"{each[0]}: {header}")
@@ -159,8 +163,8 @@ def _seen(root: Path, classes: tuple[str, ...], found: Sequence[tuple[str, int]]
         sizes += _sizes(header)
     for number, name in enumerate(classes):
         if all(label != number for _, label in names):
-            why = f": {left_out[0]}" if left_out else ""
-            raise RequestError(f"{root}: class {name!r} has no usable picture{why}")
+            reason = f": {left_out[0]}" if left_out else ""
+            raise RequestError(f"{root}: class {name!r} has no usable picture{reason}")
     return Pictures(
         root=root,
         classes=classes,

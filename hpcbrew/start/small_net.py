@@ -54,9 +54,9 @@ def design(name: str, pictures: Pictures, division: Division, side: int | None =
     """Designs a net. `side`: the requested size of the input; by default it follows from the pictures."""
     size, stretch = _size(pictures, side)
     few = len(division.train) < 2000
-    blocks, left = 0, min(size)
-    while left > SMALLEST:
-        blocks, left = blocks + 1, -(-left // 2)
+    blocks, remaining = 0, min(size)
+    while remaining > SMALLEST:
+        blocks, remaining = blocks + 1, -(-remaining // 2)
     batch = min(32 if few else 64, len(division.train))
     epoch = -(-len(division.train) // batch)
     max_iter = min(max(EPOCHS * epoch, FEWEST), MOST)
@@ -121,5 +121,5 @@ def _size(pictures: Pictures, side: int | None) -> tuple[tuple[int, int], bool]:
     if pictures.alike and max(pictures.height, pictures.width) <= SIDES[1]:
         return (pictures.height, pictures.width), False
     shorter = min(pictures.height, pictures.width)
-    chosen = min(SIDES, key=lambda each: abs(each - shorter))
-    return (chosen, chosen), True
+    nearest = min(SIDES, key=lambda each: abs(each - shorter))
+    return (nearest, nearest), True

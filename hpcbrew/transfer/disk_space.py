@@ -60,15 +60,15 @@ def ask(transport: Transport, folders: list[str]) -> dict[str, Room]:
 
 def parse(out: str) -> dict[str, Room]:
     """Reads the space in each folder; other lines are login noise."""
-    found: dict[str, Room] = {}
+    rooms: dict[str, Room] = {}
     for line in out.splitlines():
         kind, _, rest = line.partition("\t")
         folder, _, row = rest.partition("\t")
-        read = READERS.get(kind)
-        room = read(row) if read is not None else None
-        if room is not None and (folder not in found or room.free < found[folder].free):
-            found[folder] = room
-    return found
+        reader = READERS.get(kind)
+        room = reader(row) if reader is not None else None
+        if room is not None and (folder not in rooms or room.free < rooms[folder].free):
+            rooms[folder] = room
+    return rooms
 
 
 def judge(sent: int | None, folder: str, room: Room | None, snapshots: int = 0) -> str:
@@ -87,14 +87,14 @@ def judge(sent: int | None, folder: str, room: Room | None, snapshots: int = 0) 
             "another scratch: into the profile"
         )
     if room.free - size < snapshots:
-        beside = f"; {short_size(size)} must be sent," if size else ","
+        clause = f"; {short_size(size)} must be sent," if size else ","
         return (
-            f"{folder}: {free}{beside} and the job's snapshots take about {short_size(snapshots)}: raise snapshot: to "
+            f"{folder}: {free}{clause} and the job's snapshots take about {short_size(snapshots)}: raise snapshot: to "
             "write fewer, or give --keep 2 to keep fewer"
         )
     if sent is not None and room.free - size < LITTLE:
-        left = short_size(room.free - size)
-        return f"{folder}: {free}, and {short_size(size)} must be sent, which leaves {left} for what jobs write"
+        remaining = short_size(room.free - size)
+        return f"{folder}: {free}, and {short_size(size)} must be sent, which leaves {remaining} for what jobs write"
     return ""
 
 

@@ -132,8 +132,8 @@ def _write_errors(target: Path) -> Iterator[None]:
         yield
     except OSError as error:
         remedy = "Free some space on this machine, and fetch again: it continues where it was"
-        again = full_disk.remedy(error.strerror, remedy)
-        raise TransportError(f"{target}: cannot be written: {error.strerror}{again}") from None
+        advice = full_disk.remedy(error.strerror, remedy)
+        raise TransportError(f"{target}: cannot be written: {error.strerror}{advice}") from None
 
 
 def _claim(record: JobRecord, places: Mapping[PurePosixPath, Path], into: Path) -> None:
@@ -157,9 +157,9 @@ def _unchanged(
     """Returns the files that are here already with the same size and digest."""
     local = [name for name in files if places[name].is_file()]
     local = [name for name in local if places[name].stat().st_size == files[name]]
-    same: set[PurePosixPath] = set()
-    for first in range(0, len(local), TOGETHER):
-        some = local[first : first + TOGETHER]
+    unchanged: set[PurePosixPath] = set()
+    for start in range(0, len(local), TOGETHER):
+        some = local[start : start + TOGETHER]
         idle_timeout = process.read_timeout(sum(files[name] for name in some))
         command = ["sh", "-c", f'{SHA256}sha256 -- "$@"', "sha256sum", *map(str, some)]
         answer = transport.run(command, record.run_folder, idempotent=True, idle_timeout=idle_timeout)
@@ -167,8 +167,8 @@ def _unchanged(
         digests = [line.removeprefix("\\").split(" ")[0] for line in answer.out.split("\n") if line]
         if answer.status != 0 or len(digests) != len(some) or not all(map(DIGEST.fullmatch, digests)):
             raise TransportError(f"{record.run_folder}: the files' digests could not be read: {answer.words[:1000]}")
-        same |= {name for name, digest in zip(some, digests, strict=True) if digest == file_sha256(places[name])}
-    return same
+        unchanged |= {name for name, digest in zip(some, digests, strict=True) if digest == file_sha256(places[name])}
+    return unchanged
 
 
 def _fetch_file(source: PurePosixPath, size: int, transport: Transport, target: Path, on_bytes: OnBytes) -> None:

@@ -51,9 +51,9 @@ def _machine() -> str:
         try:
             if not (path.exists() and path.read_bytes().strip()):
                 path.write_text(f"{secrets.token_hex(16)}\n")
-            own = path.read_bytes()
+            identity = path.read_bytes()
         except OSError as error:
             words = f"{error.strerror}{full_disk.remedy(error.strerror, full_disk.LOCAL)}"
             raise TransportError(f"{path}: cannot be written: {words}") from None
     system = Path("/etc/machine-id")
-    return hashlib.sha256(own + (system.read_bytes() if system.is_file() else b"")).hexdigest()[:8]
+    return hashlib.sha256(identity + (system.read_bytes() if system.is_file() else b"")).hexdigest()[:8]

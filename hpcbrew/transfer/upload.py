@@ -75,18 +75,19 @@ def ship(
     transport: Transport,
     on_bytes: OnBytes,
     warn: Callable[[str], object] = lambda words: None,
-    written: int = 0,
+    job_bytes: int = 0,
 ) -> None:
     """Sends what is not there yet. Calls `on_bytes` with the bytes of each piece, whether sent or found there, and
-    `warn`, before anything is sent, if there is little space for the data and for the `written` bytes of the job.
+    `warn`, before anything is sent, if there is little space for the data and for the `job_bytes` that
+    the job will write.
 
     Raises RequestError if there is too little space, and TransportError; whatever has arrived by then is kept for the
     next time.
     """
-    missing, needed = _absent(uploads, root, transport, on_bytes)
-    if missing or written > MUCH:
+    missing, data_bytes = _absent(uploads, root, transport, on_bytes)
+    if missing or job_bytes > MUCH:
         room = disk_space.ask(transport, [str(root)]).get(str(root))
-        if warning := disk_space.judge(needed if missing else None, str(root), room, written):
+        if warning := disk_space.judge(data_bytes if missing else None, str(root), room, job_bytes):
             warn(warning)
     for item in missing:
         with exclusive(item.folder.name) as waited:
@@ -127,13 +128,13 @@ def _send(item: Item, root: PurePosixPath, transport: Transport, on_bytes: OnByt
         transport.make_folder(part, {PurePosixPath(SUMS): sums.encode()})
     _send_files(item, part, transport, on_bytes)
     idle_timeout = process.read_timeout(item.size)
-    checked = transport.run(["sha256sum", "--check", "--quiet", SUMS], part, idempotent=True, idle_timeout=idle_timeout)
-    if checked.status != 0:
+    check = transport.run(["sha256sum", "--check", "--quiet", SUMS], part, idempotent=True, idle_timeout=idle_timeout)
+    if check.status != 0:
         transport.remove_folder(part)
-        raise TransportError(f"{final}: was damaged on the way, and was removed: {checked.words}")
-    moved = transport.run(["mv", "-T", "--", str(part), str(final)], root, idempotent=True)
-    if moved.status != 0 and final.name not in transport.names(final.parent):
-        raise TransportError(f"{final}: {moved.words}{full_disk.remedy(moved.words)}")
+        raise TransportError(f"{final}: was damaged on the way, and was removed: {check.words}")
+    move = transport.run(["mv", "-T", "--", str(part), str(final)], root, idempotent=True)
+    if move.status != 0 and final.name not in transport.names(final.parent):
+        raise TransportError(f"{final}: {move.words}{full_disk.remedy(move.words)}")
 
 
 def _send_files(item: Item, part: PurePosixPath, transport: Transport, on_bytes: OnBytes) -> None:
@@ -160,15 +161,15 @@ def _send_files(item: Item, part: PurePosixPath, transport: Transport, on_bytes:
 def _send_pieces(pieces: list[Piece], transport: Transport, on_bytes: OnBytes) -> None:
     stopped = threading.Event()
 
-    def told(count: int) -> None:
+    def on_piece(count: int) -> None:
         if stopped.is_set():
             raise InterruptedError
         on_bytes(count)
 
     with ThreadPoolExecutor(STREAMS) as streams:
-        sent = [streams.submit(transport.write, p.source, p.target, *p.chunk, told) for p in pieces]
+        futures = [streams.submit(transport.write, p.source, p.target, *p.chunk, on_piece) for p in pieces]
         try:
-            for each in sent:
+            for each in futures:
                 each.result()
         except BaseException:  # Ctrl-C too: running transfers stop at their next piece, waiting ones do not start
             stopped.set()
@@ -192,7 +193,9 @@ def _missing(source: Path, size: int, target: PurePosixPath, begun: bool, transp
         raise TransportError(f"{target}: cannot be read: {answer.words}")
     with source.open("rb") as file:
         local = [hashlib.sha256(file.read(chunk.size)).hexdigest() for chunk in chunks]
-    return [chunk for chunk, digest, found in zip(chunks, local, remote, strict=True) if digest != found]
+    return [
+        chunk for chunk, digest, remote_digest in zip(chunks, local, remote, strict=True) if digest != remote_digest
+    ]
 
 
 def _flush(small: dict[PurePosixPath, bytes], part: PurePosixPath, transport: Transport, on_bytes: OnBytes) -> None:
