@@ -17,5 +17,5 @@ class CommandResult:
     @property
     def words(self) -> str:
         """The command's error message, or else its output; only the start and the end if it is long."""
-        said = self.err.strip() or self.out.strip() or f"exit status {self.status} and no message"
-        return said if len(said) <= 2 * HALF else f"{said[:HALF]} … {said[-HALF:]}"
+        message = self.err.strip() or self.out.strip() or f"exit status {self.status} and no message"
+        return message if len(message) <= 2 * HALF else f"{message[:HALF]} … {message[-HALF:]}"

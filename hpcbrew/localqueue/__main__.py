@@ -44,8 +44,8 @@ def main(arguments: list[str]) -> int:
         if command in CHANGES:
             return change(command, operands, slots)
     except (sqlite3.Error, OSError, UnicodeDecodeError) as error:  # SQLite quotes damaged names raw
-        said = f"{error.strerror} ({error.filename})" if isinstance(error, OSError) else str(error)
-        print(f"{command}: {store.folder()}: the queue cannot be used: {said}", file=sys.stderr)
+        reason = f"{error.strerror} ({error.filename})" if isinstance(error, OSError) else str(error)
+        print(f"{command}: {store.folder()}: the queue cannot be used: {reason}", file=sys.stderr)
         return 255
     print(__doc__, file=sys.stderr)
     return 2
@@ -88,26 +88,26 @@ def qstat(ids: list[str], slots: int) -> int:
     with store.transaction() as db:
         store.mark_lost(db)
         if not ids:
-            found = store.jobs(db, store.LISTED)
+            jobs = store.jobs(db, store.LISTED)
         else:
-            found = []
+            jobs = []
             for job_id in ids:
                 job = store.find(db, job_id)
-                found += [job] if job else []
+                jobs += [job] if job else []
                 if job is None:
                     print(f"qstat: Unknown Job Id {job_id}", file=sys.stderr)
                     status = UNKNOWN
         waiting = store.jobs(db, f"{store.RUNNABLE} AND state = 'Q'")
-        members = {job.seq: store.members(db, job.seq) for job in found if job.is_array}
+        members = {job.seq: store.members(db, job.seq) for job in jobs if job.is_array}
         free = [lock for n in range(slots) if (lock := store.take_slot(n)) is not None]
         for lock in free:
             lock.close()
         if waiting and not free and store.none_at_work(db, min(job.ctime for job in waiting)):
-            why = f"{LEFT_BEHIND} (lsof {store.slot_lock(0)} names it)"
-            found = [replace(job, comment=why) if job in waiting else job for job in found]
+            comment = f"{LEFT_BEHIND} (lsof {store.slot_lock(0)} names it)"
+            jobs = [replace(job, comment=comment) if job in waiting else job for job in jobs]
     if waiting and free:
         _runner().start(slots)
-    print(qstat_json.show(found, members))
+    print(qstat_json.show(jobs, members))
     return status
 
 
@@ -135,11 +135,13 @@ def _who() -> str:
 
 
 def _delete(db: sqlite3.Connection, job: Job) -> None:
-    who = _who()
+    user = _who()
     if job.state in ("Q", "H"):
-        store.end(db, job.seq, substate=91, exit_status=None, comment=f"{job.comment} and terminated by {who}".lstrip())
+        store.end(
+            db, job.seq, substate=91, exit_status=None, comment=f"{job.comment} and terminated by {user}".lstrip()
+        )
         return
-    store.change(db, job.seq, deleted_by=who)
+    store.change(db, job.seq, deleted_by=user)
     if job.process_group:  # the runner does the same, and kills it later; but it may be gone
         _runner().signal_session(job.process_group, signal.SIGTERM)
 
@@ -150,8 +152,8 @@ def _hold(db: sqlite3.Connection, job: Job) -> None:
 
 
 def _release(db: sqlite3.Connection, job: Job) -> None:
-    queued = {"state": "Q", "substate": 10} if job.state == "H" else {}
-    store.change(db, job.seq, held=0, **queued)
+    changes = {"state": "Q", "substate": 10} if job.state == "H" else {}
+    store.change(db, job.seq, held=0, **changes)
 
 
 CHANGES: dict[str, Callable[[sqlite3.Connection, Job], None]] = {"qdel": _delete, "qhold": _hold, "qrls": _release}

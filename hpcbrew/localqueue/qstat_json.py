@@ -18,7 +18,7 @@ def show(jobs: list[Job], members: Mapping[int, list[Job]]) -> str:
 
 
 def _attributes(job: Job) -> dict[str, object]:
-    shown: dict[str, object] = {
+    attributes: dict[str, object] = {
         "Job_Name": job.name,
         "job_state": job.state,
         "substate": job.substate,
@@ -32,15 +32,15 @@ def _attributes(job: Job) -> dict[str, object]:
         },
     }
     if "depend" in job.options:
-        shown["depend"] = job.options["depend"]
+        attributes["depend"] = job.options["depend"]
     if job.stime is not None:
-        shown |= {"stime": time.ctime(job.stime), "run_count": 1}
-        shown["resources_used"] = {"walltime": clock((job.etime or time.time()) - job.stime)}
+        attributes |= {"stime": time.ctime(job.stime), "run_count": 1}
+        attributes["resources_used"] = {"walltime": clock((job.etime or time.time()) - job.stime)}
     if job.comment:
-        shown["comment"] = job.comment
+        attributes["comment"] = job.comment
     if job.exit_status is not None:
-        shown["Exit_status"] = job.exit_status
-    return shown
+        attributes["Exit_status"] = job.exit_status
+    return attributes
 
 
 def _of_array(job: Job, members: list[Job]) -> dict[str, object]:

@@ -46,12 +46,12 @@ def run(slots: int) -> None:
             store.mark_lost(db)
             if _next(db) is None:
                 return
-            taken = next(((n, lock) for n in range(slots) if (lock := store.take_slot(n)) is not None), None)
-        if taken is None:
+            slot_and_lock = next(((n, lock) for n in range(slots) if (lock := store.take_slot(n)) is not None), None)
+        if slot_and_lock is None:
             if _end_leftovers(slots):
                 continue
             return
-        slot, lock = taken
+        slot, lock = slot_and_lock
         with lock:
             while (job := _claim(slot)) is not None:
                 _execute(job, lock)
@@ -71,12 +71,12 @@ def _claim(slot: int) -> Job | None:
 def _next(db: sqlite3.Connection) -> Job | None:
     """Returns the oldest job that may run now. Ends jobs whose dependency can no longer be met, as PBS does."""
     for job in store.jobs(db, f"{store.RUNNABLE} AND (state = 'Q' OR (state = 'H' AND NOT held))"):
-        met = _dependency(db, job)
-        if met is True:
+        verdict = _dependency(db, job)
+        if verdict is True:
             return job
-        if met is None and job.state == "Q":
+        if verdict is None and job.state == "Q":
             store.change(db, job.seq, state="H", substate=22)
-        if met is False:
+        if verdict is False:
             store.end(db, job.seq, substate=92, exit_status=None, comment="")
     return None
 
@@ -86,12 +86,12 @@ def _dependency(db: sqlite3.Connection, job: Job) -> bool | None:
     outcome: bool | None = True
     for clause in filter(None, job.options.get("depend", "").split(",")):
         kind, *ids = clause.split(":")
-        for other in ids:
-            found = store.find(db, other)
-            if found is None:
+        for job_id in ids:
+            prerequisite = store.find(db, job_id)
+            if prerequisite is None:
                 return False
-            well = found.exit_status == 0 and found.substate == 92
-            if found.state != "F":
+            well = prerequisite.exit_status == 0 and prerequisite.substate == 92
+            if prerequisite.state != "F":
                 outcome = None
             elif (kind == "afterok" and not well) or (kind == "afternotok" and well):
                 return False
@@ -119,43 +119,43 @@ def _execute(job: Job, lock: IO[bytes]) -> None:
             end_holders(lock)
     except OSError as error:
         with store.transaction() as db:
-            why = f"could not be started: {error.strerror} ({error.filename})"
-            store.end(db, job.seq, substate=93, exit_status=-1, comment=why)
+            reason = f"could not be started: {error.strerror} ({error.filename})"
+            store.end(db, job.seq, substate=93, exit_status=-1, comment=reason)
         return
     finally:
         subprocess.run(["rm", "-rf", "--", temporary], check=False)
     with store.transaction() as db:
         job = store.jobs(db, "seq = ?", (job.seq,))[0]
-        substate, how = 92, "finished"
+        substate, ending = 92, "finished"
         if job.deleted_by:
-            substate, how = 91, f"terminated by {job.deleted_by}"
+            substate, ending = 91, f"terminated by {job.deleted_by}"
         elif status == WALLTIME:
-            substate, how = 93, "exceeded resource walltime"
+            substate, ending = 93, "exceeded resource walltime"
         elif status != 0:
-            substate, how = 93, "failed"
-        store.end(db, job.seq, substate=substate, exit_status=status, comment=f"{job.comment} and {how}")
+            substate, ending = 93, "failed"
+        store.end(db, job.seq, substate=substate, exit_status=status, comment=f"{job.comment} and {ending}")
 
 
 def _wait(job: Job, process: subprocess.Popen[bytes], output: IO[bytes]) -> int:
     """Waits for the job, and returns its Exit_status as in PBS: 256 + N for signal N, and PBS's own number if it ran
     out of walltime."""
-    begun, limit = time.monotonic(), job.options.get("walltime")
-    asked: float | None = None
+    start_time, limit = time.monotonic(), job.options.get("walltime")
+    sigterm_time: float | None = None
     late = killed = False
     while True:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(TICK)
             break
         now = time.monotonic()
-        if asked is None and limit is not None and now - begun > limit:
-            late, asked = True, now
-            output.write(f"=>> PBS: job killed: walltime {int(now - begun)} exceeded limit {limit}\n".encode())
+        if sigterm_time is None and limit is not None and now - start_time > limit:
+            late, sigterm_time = True, now
+            output.write(f"=>> PBS: job killed: walltime {int(now - start_time)} exceeded limit {limit}\n".encode())
             output.flush()
             signal_session(process.pid, signal.SIGTERM)
-        elif asked is None and _deleted(job):
-            asked = now
+        elif sigterm_time is None and _deleted(job):
+            sigterm_time = now
             signal_session(process.pid, signal.SIGTERM)
-        elif asked is not None and not killed and now - asked > KILL_DELAY:
+        elif sigterm_time is not None and not killed and now - sigterm_time > KILL_DELAY:
             killed = True
             signal_session(process.pid, signal.SIGKILL)
     signal_session(process.pid, signal.SIGKILL)  # what the script left behind in its session
@@ -205,17 +205,17 @@ def _at_work(process: int, sessions: set[int | None]) -> bool:
 
 def _holders(lock: str) -> list[int]:
     """Returns the processes that hold a lock. One that only has the file open, as qstat does to try it, does not."""
-    name, found = str(Path(lock).resolve()), []
+    name, holders = str(Path(lock).resolve()), []
     for process in _processes():
         with contextlib.suppress(OSError):
-            for opened in Path(f"/proc/{process}/fd").iterdir():
+            for descriptor in Path(f"/proc/{process}/fd").iterdir():
                 if (
-                    str(opened.readlink()) == name
-                    and "lock:" in Path(f"/proc/{process}/fdinfo/{opened.name}").read_text()
+                    str(descriptor.readlink()) == name
+                    and "lock:" in Path(f"/proc/{process}/fdinfo/{descriptor.name}").read_text()
                 ):
-                    found.append(process)
+                    holders.append(process)
                     break
-    return found
+    return holders
 
 
 def _processes() -> list[int]:

@@ -112,17 +112,17 @@ def add(db: sqlite3.Connection, name: str, workdir: str, options: dict[str, Any]
     return cursor.lastrowid
 
 
-def jobs(db: sqlite3.Connection, where: str = "1", values: tuple[Any, ...] = ()) -> list[Job]:
+def jobs(db: sqlite3.Connection, condition: str = "1", values: tuple[Any, ...] = ()) -> list[Job]:
     """Returns the jobs in matching rows. Leaves out malformed rows, after a message on standard error."""
-    cursor = db.execute(f"SELECT * FROM jobs WHERE {where} ORDER BY seq", values)  # noqa: S608
+    cursor = db.execute(f"SELECT * FROM jobs WHERE {condition} ORDER BY seq", values)  # noqa: S608
     names = [column[0] for column in cursor.description]
-    found = []
+    records = []
     for row in cursor:
         try:
-            found.append(_job(dict(zip(names, row, strict=True))))
+            records.append(_job(dict(zip(names, row, strict=True))))
         except Malformed as error:
             print(f"{folder() / 'queue.db'}: the entry of job {row[0]} is damaged: {error}", file=sys.stderr)
-    return found
+    return records
 
 
 def add_array(
@@ -145,10 +145,12 @@ def find(db: sqlite3.Connection, job_id: str) -> Job | None:
     seq, brackets, index = int(match["seq"]), match["brackets"], match["index"]
     if index:
         of_array = f"{_option('array_of')} = ? AND {_option('array_index')} = ?"
-        found = jobs(db, of_array, (seq, int(index)))
+        matches = jobs(db, of_array, (seq, int(index)))
     else:
-        found = [job for job in jobs(db, "seq = ?", (seq,)) if job.is_array == bool(brackets) and job.array_of is None]
-    return found[0] if found else None
+        matches = [
+            job for job in jobs(db, "seq = ?", (seq,)) if job.is_array == bool(brackets) and job.array_of is None
+        ]
+    return matches[0] if matches else None
 
 
 def members(db: sqlite3.Connection, array: int) -> list[Job]:
@@ -171,8 +173,8 @@ def end(db: sqlite3.Connection, seq: int, *, substate: int, exit_status: int | N
     if all(other.state == "F" for other in others):
         (array,) = jobs(db, "seq = ?", (job.array_of,))
         failed = any(other.exit_status != 0 for other in others)
-        substate, how = (91, "terminated") if array.deleted_by else (93, "failed") if failed else (92, "finished")
-        end(db, array.seq, substate=substate, exit_status=0, comment=f"Job Array {how}")
+        substate, ending = (91, "terminated") if array.deleted_by else (93, "failed") if failed else (92, "finished")
+        end(db, array.seq, substate=substate, exit_status=0, comment=f"Job Array {ending}")
 
 
 def forget(db: sqlite3.Connection) -> None:
@@ -216,17 +218,17 @@ def mark_lost(db: sqlite3.Connection) -> None:
         lock = take_slot(job.slot or 0)
         if lock is not None:
             lock.close()
-            gone = "its runner was killed or the machine restarted while it ran"
-            end(db, job.seq, substate=93, exit_status=None, comment=gone)
+            reason = "its runner was killed or the machine restarted while it ran"
+            end(db, job.seq, substate=93, exit_status=None, comment=reason)
 
 
 def _job(row: dict[str, Any]) -> Job:
     """Reads a row. Raises Malformed."""
-    known = {name: schema.field(row, name, check) for name, check in _ROW.items()}
+    values = {name: schema.field(row, name, check) for name, check in _ROW.items()}
     for name in ("options", "environment"):
-        written = schema.field(row, name, schema.text(most=2**24))
-        known[name] = _ROW_OBJECTS[name](schema.read_object(written.encode(errors="surrogateescape"), 2**24))
-    return Job(**known)
+        text = schema.field(row, name, schema.text(most=2**24))
+        values[name] = _ROW_OBJECTS[name](schema.read_object(text.encode(errors="surrogateescape"), 2**24))
+    return Job(**values)
 
 
 _TEXT, _WHOLE, _TIME = schema.text(most=65536), schema.none_or(schema.whole()), schema.none_or(schema.seconds)

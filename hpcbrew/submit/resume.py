@@ -113,7 +113,7 @@ def _text(record: JobRecord, name: str, contents: Contents) -> str:
     """Returns the text of a definition. Raises TransportError if it is missing or not text."""
     data = contents if isinstance(contents, bytes) else b""
     fault = "is missing" if contents is None else "contains NUL bytes" if b"\0" in data else ""
-    fault = contents.why if isinstance(contents, NoRecord) else fault
+    fault = contents.reason if isinstance(contents, NoRecord) else fault
     try:
         text = data.decode()
     except UnicodeDecodeError as error:

@@ -158,7 +158,7 @@ def read_records(exit_data: Contents, progress: Contents, *ids: Contents) -> Fol
 def held(contents: Contents) -> bytes | None:
     """Returns the contents of a small file; None if it does not exist. Raises Malformed if it is not one."""
     if isinstance(contents, NoRecord):
-        raise Malformed(contents.why)
+        raise Malformed(contents.reason)
     return contents
 
 

@@ -27,10 +27,10 @@ RECORD = 2**20
 
 @dataclass(frozen=True)
 class NoRecord:
-    """Stands for the contents of a small file if something of that name exists but is not read; `why` says why not.
+    """Stands for the contents of a small file if something of that name exists but is not read; `reason` says why not.
     `large`: it is a file larger than `RECORD`."""
 
-    why: str
+    reason: str
     large: bool = False
 
 

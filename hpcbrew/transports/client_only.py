@@ -5,11 +5,11 @@ from hpcbrew.transports.ssh_config import SshHost
 
 
 class ClientOnly(TransportError):
-    """The login needs something that paramiko lacks, named by `what`: the system's ssh must be used."""
+    """The login needs something that paramiko lacks, named by `feature`: the system's ssh must be used."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"paramiko cannot do this: {what}. Put `transport: openssh` into the profile")
-        self.what = what
+    def __init__(self, feature: str) -> None:
+        super().__init__(f"paramiko cannot do this: {feature}. Put `transport: openssh` into the profile")
+        self.feature = feature
 
 
 def check(host: SshHost) -> None:

@@ -54,14 +54,15 @@ class HostKeys(paramiko.MissingHostKeyPolicy):
             if self.host.any_key:
                 raise ClientOnly("StrictHostKeyChecking no, and the host key is not the known one")
             raise _alarm(self.host, verdict, key, self.known)
-        shown = fingerprint(key)
-        taken = self.host.new_keys == "accept" or (
-            self.host.new_keys == "ask" and self.prompter.confirm_host_key(self.host.known_as, key.get_name(), shown)
+        new_fingerprint = fingerprint(key)
+        accepted = self.host.new_keys == "accept" or (
+            self.host.new_keys == "ask"
+            and self.prompter.confirm_host_key(self.host.known_as, key.get_name(), new_fingerprint)
         )
-        if not taken:
+        if not accepted:
             raise HostUnknown(
-                f"{self.host.known_as}: its host key is not known here: {key.get_name()} {shown}",
-                shown,
+                f"{self.host.known_as}: its host key is not known here: {key.get_name()} {new_fingerprint}",
+                new_fingerprint,
                 f"Compare it with the one that the site publishes, then log in once with "
                 f"`{ssh_config.typed(self.host.alias)}`, or run hpcbrew setup CLUSTER",
             )
@@ -73,16 +74,16 @@ _SIGNATURES = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")}
 
 
 def _alarm(host: SshHost, verdict: Verdict, key: paramiko.PKey, known: KnownHost) -> TransportError:
-    where, offered = f"{host.user}@{host.hostname}:{host.port}", f"{key.get_name()} {fingerprint(key)}"
+    address, offered_key = f"{host.user}@{host.hostname}:{host.port}", f"{key.get_name()} {fingerprint(key)}"
     if verdict is Verdict.REVOKED:
         return TransportError(
-            f"{where}: its host key {offered} is marked @revoked in a known_hosts file and must not be trusted. Ask "
-            "the site for its new key"
+            f"{address}: its host key {offered_key} is marked @revoked in a known_hosts file and must not be trusted. "
+            "Ask the site for its new key"
         )
-    listed = ", ".join(f"{k.kind} {_digest(k.blob)}" for k in known.keys if not k.marker)
+    known_keys = ", ".join(f"{k.kind} {_digest(k.blob)}" for k in known.keys if not k.marker)
     return TransportError(
-        f"{where}: the host key has CHANGED. Known: {listed}; offered: {offered}. Someone may be listening in. If the "
-        f"site confirms that it has new keys: ssh-keygen -R {host.known_as!r}, then try again"
+        f"{address}: the host key has CHANGED. Known: {known_keys}; offered: {offered_key}. Someone may be "
+        f"listening in. If the site confirms that it has new keys: ssh-keygen -R {host.known_as!r}, then try again"
     )
 
 

@@ -39,13 +39,15 @@ class Identities:
     def __iter__(self) -> Iterator[paramiko.PKey]:
         """Yields the keys. Raises AuthenticationException for a wrong passphrase."""
         public = {path: _public(path) for path in self._host.identities}
-        wanted = [blob for blob in public.values() if blob]
-        held = {key.asbytes(): key for key in self._agent()}
-        named = [held[blob] for blob in wanted if blob in held]
-        others = [] if self._host.identities_only else [key for blob, key in held.items() if blob not in wanted]
-        yield from named
-        yield from others
-        files = [path for path in public if path.is_file() and public[path] not in held and path.suffix != ".pub"]
+        blobs = [blob for blob in public.values() if blob]
+        agent_keys = {key.asbytes(): key for key in self._agent()}
+        named_keys = [agent_keys[blob] for blob in blobs if blob in agent_keys]
+        other_keys = (
+            [] if self._host.identities_only else [key for blob, key in agent_keys.items() if blob not in blobs]
+        )
+        yield from named_keys
+        yield from other_keys
+        files = [path for path in public if path.is_file() and public[path] not in agent_keys and path.suffix != ".pub"]
         locked = []
         for path in files:
             try:
@@ -72,9 +74,9 @@ class Identities:
 
     def _usable(self, key: AgentKey) -> bool:
         """Whether paramiko can use the key. Certificates and hardware keys in an agent are left to ssh."""
-        known = getattr(key, "inner_key", None) is not None and not key.get_name().endswith("-cert-v01@openssh.com")
-        self.unread += [] if known else [f"{key.get_name()} in the agent"]
-        return known
+        usable = getattr(key, "inner_key", None) is not None and not key.get_name().endswith("-cert-v01@openssh.com")
+        self.unread += [] if usable else [f"{key.get_name()} in the agent"]
+        return usable
 
     def _unlocked(self, path: Path) -> paramiko.PKey | None:
         passphrase = self._prompter.answer(f"Passphrase of {path}: ", secret=True)

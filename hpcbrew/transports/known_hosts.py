@@ -41,8 +41,8 @@ def search(host: SshHost) -> "KnownHost":
     names = [host.known_as]
     if names[0].startswith("["):  # a key known without the port counts too
         names.append(host.hostname)
-    found = [tuple(key for path in files for key in parse(_lines(name, path))) for name in names]
-    return KnownHost(found[0], found[1] if found[1:] else ())
+    keys = [tuple(key for path in files for key in parse(_lines(name, path))) for name in names]
+    return KnownHost(keys[0], keys[1] if keys[1:] else ())
 
 
 @dataclass(frozen=True)
@@ -115,11 +115,11 @@ _PARTS = {"ssh-rsa": 3, "ssh-dss": 5}
 def _lines(name: str, path: Path) -> str:
     command = ["ssh-keygen", "-F", name, "-f", str(path)]
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=READING)
+        result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=READING)
     except FileNotFoundError:
         raise TransportError(
             "`ssh-keygen`, which comes with the OpenSSH client, is not installed; it is needed to read known_hosts"
         ) from None
     except subprocess.TimeoutExpired:
         raise TransportError(f"{path}: could not be read within {READING} s; it should be a known_hosts file") from None
-    return done.stdout.decode(errors="replace")
+    return result.stdout.decode(errors="replace")

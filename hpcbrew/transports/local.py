@@ -28,10 +28,10 @@ class Local:
 
     def root(self, pattern: str) -> PurePosixPath:
         """Without a `scratch` in the profile, this is the user's own data folder."""
-        expanded = os.path.expandvars(os.path.expanduser(pattern)) if pattern else str(data_home())  # noqa: PTH111
-        if unset := re.search(r"\$\w+", expanded):
+        path = os.path.expandvars(os.path.expanduser(pattern)) if pattern else str(data_home())  # noqa: PTH111
+        if unset := re.search(r"\$\w+", path):
             raise TransportError(f"scratch: {pattern}: {unset[0]} is not set")
-        return PurePosixPath(Path(expanded).absolute())
+        return PurePosixPath(Path(path).absolute())
 
     def run(
         self,
@@ -61,12 +61,12 @@ class Local:
         final = Path(folder)
         try:
             final.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=f".{final.name}.", dir=final.parent) as made:
+            with tempfile.TemporaryDirectory(prefix=f".{final.name}.", dir=final.parent) as temporary:
                 for name, data in files.items():
-                    path = Path(made) / "new" / name
+                    path = Path(temporary) / "new" / name
                     path.parent.mkdir(parents=True, exist_ok=True)
                     _write(path, data, layout.mode(name))
-                (Path(made) / "new").rename(final)
+                (Path(temporary) / "new").rename(final)
         except OSError as error:
             raise TransportError(f"{final}: cannot make this folder: {_words(error, final)}") from None
 
@@ -113,14 +113,14 @@ class Local:
 
     def sizes(self, folder: PurePosixPath) -> dict[PurePosixPath, int]:
         """Ignores links, since their targets may be anywhere."""
-        found = {}
+        sizes = {}
         for parent, _, names in os.walk(folder):
             for path in (Path(parent, name) for name in names):
                 with contextlib.suppress(FileNotFoundError):
                     status = path.lstat()
                     if stat.S_ISREG(status.st_mode):
-                        found[PurePosixPath(path.relative_to(folder))] = status.st_size
-        return found
+                        sizes[PurePosixPath(path.relative_to(folder))] = status.st_size
+        return sizes
 
     def names(self, folder: PurePosixPath) -> list[str]:
         try:
@@ -134,8 +134,8 @@ class Local:
 def _in_english(environment: Mapping[str, str]) -> dict[str, str]:
     """Returns the environment with messages in English, since some are parsed, but with the user's character set."""
     characters = next((value for key in ("LC_ALL", "LC_CTYPE", "LANG") if (value := environment.get(key))), "")
-    kept = {key: value for key, value in environment.items() if key not in ("LC_ALL", "LANGUAGE")}
-    return {**kept, **({"LC_CTYPE": characters} if characters else {}), "LC_MESSAGES": "C"}
+    other_variables = {key: value for key, value in environment.items() if key not in ("LC_ALL", "LANGUAGE")}
+    return {**other_variables, **({"LC_CTYPE": characters} if characters else {}), "LC_MESSAGES": "C"}
 
 
 def _words(error: OSError, path: Path) -> str:

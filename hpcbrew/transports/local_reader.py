@@ -24,35 +24,35 @@ class LocalReader:
 def read_file(path: PurePosixPath, start: int, size: int | None, unless: str = "") -> FilePart | None:
     """As `FileReader.read`; without `size`, reads all that there is at this moment. Raises TransportError."""
     try:
-        with regular_file.opened(path) as (descriptor, found):
-            if not stat.S_ISREG(found.st_mode):
+        with regular_file.opened(path) as (descriptor, status):
+            if not stat.S_ISREG(status.st_mode):
                 raise TransportError(f"{path}: is not a regular file and is not read")
-            version = f"{found.st_ino}:{found.st_mtime_ns}:{found.st_size}"
-            wanted = max(found.st_size - start, 0) if size is None else size
-            data = _pieces(descriptor, start, 0 if version == unless else wanted)
+            version = f"{status.st_ino}:{status.st_mtime_ns}:{status.st_size}"
+            count = max(status.st_size - start, 0) if size is None else size
+            data = _pieces(descriptor, start, 0 if version == unless else count)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise TransportError(f"{path}: {error.strerror}") from None
-    return FilePart(version, found.st_size, data)
+    return FilePart(version, status.st_size, data)
 
 
 def _pieces(descriptor: int, start: int, size: int) -> bytes:
     """Reads `size` bytes, or up to the end; a single read may return fewer."""
-    found = bytearray()
-    while len(found) < size and (piece := os.pread(descriptor, min(size - len(found), PIECE), start + len(found))):
-        found += piece
-    return bytes(found)
+    data = bytearray()
+    while len(data) < size and (piece := os.pread(descriptor, min(size - len(data), PIECE), start + len(data))):
+        data += piece
+    return bytes(data)
 
 
 def read_record(path: PurePosixPath) -> Contents:
     """Reads a small file."""
     try:
-        with regular_file.opened(path) as (descriptor, found):
-            if not stat.S_ISREG(found.st_mode):
+        with regular_file.opened(path) as (descriptor, status):
+            if not stat.S_ISREG(status.st_mode):
                 return NO_FILE
             data = _pieces(descriptor, 0, RECORD + 1)
-            return data if len(data) <= RECORD else too_large(found.st_size)
+            return data if len(data) <= RECORD else too_large(status.st_size)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError:

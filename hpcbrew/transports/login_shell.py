@@ -48,12 +48,12 @@ class MarkedScript:
     @property
     def command(self) -> str:
         """The command to send. The number before the first mark is the shell's process id."""
-        marked = (
+        text = (
             f"{_WORDS}{_LEVEL}"
             f"printf '\\n%s %s\\n' $$ {self.mark}; printf '%s\\n' {self.mark} >&2; ({self.script}); status=$?; "
             f"printf '%s' {self.mark}; printf '%s %s' {self.mark} $status >&2"
         )
-        return f"exec bash -l -c {quoted(marked)}"
+        return f"exec bash -l -c {quoted(text)}"
 
     def result(self, output: CommandOutput, status: int, destination: str) -> ScriptResult:
         """Returns what the script itself printed. `status`: that of the channel in which it ran.
@@ -65,16 +65,16 @@ class MarkedScript:
         if begins not in out and status == process.CUT:
             raise TransportError(f"{destination}: the connection was cut", retryable=True)
         if begins not in out:
-            said = as_text((err or out)[:1000]).strip() or f"exit status {status}"
-            raise TransportError(f"{destination}: no bash answered there: {said}")
-        out, whole, _ = out.partition(begins)[2].rpartition(ends)
-        err, ended, own_status = err.partition(begins)[2].rpartition(ends)
-        if not (whole and ended):
+            message = as_text((err or out)[:1000]).strip() or f"exit status {status}"
+            raise TransportError(f"{destination}: no bash answered there: {message}")
+        out, out_mark, _ = out.partition(begins)[2].rpartition(ends)
+        err, err_mark, own_status = err.partition(begins)[2].rpartition(ends)
+        if not (out_mark and err_mark):
             raise TransportError(f"{destination}: the connection was cut", retryable=True)
-        found = re.match(rb" (\d{1,3})\b", own_status)
-        if found is None:
+        match = re.match(rb" (\d{1,3})\b", own_status)
+        if match is None:
             raise TransportError(f"{destination}: the answer ends without an exit status")
-        return ScriptResult(int(found[1]), out, err)
+        return ScriptResult(int(match[1]), out, err)
 
     def ending(self, output: CommandOutput) -> str | None:
         """Returns a command that terminates what the script has started; None if it has not said that it started.

@@ -63,8 +63,8 @@ class OpenSsh(RemoteShell):
     def __init__(self, destination: str, *, attended: bool, config: Path | None = None) -> None:
         super().__init__(destination)
         self._attended = attended
-        self._printed: dict[str, str] | None = None
-        self._own: tuple[str, ...] = ()
+        self._settings: dict[str, str] | None = None
+        self._overrides: tuple[str, ...] = ()
         self._config = ("-F", str(config)) if config else ()
         self._lock = threading.Lock()
 
@@ -77,12 +77,12 @@ class OpenSsh(RemoteShell):
 
     def _connect(self) -> None:
         with self._lock:
-            if self._printed is None:
-                self._printed = self._configured()
-                self._own = _overruled(self._printed)
+            if self._settings is None:
+                self._settings = self._configured()
+                self._overrides = _overruled(self._settings)
             if self._control("check"):
                 return
-            self._reach(self._printed)
+            self._reach(self._settings)
             batch = () if self._attended else ("-o", "BatchMode=yes")
             # With -f, ssh goes into the background once it is connected, after asking what it has to ask.
             command = self._ssh("-M", "-N", "-f", "-o", f"ControlPersist={PERSIST}", *batch)
@@ -107,26 +107,28 @@ class OpenSsh(RemoteShell):
         fatal = REFUSED.search(words)
         return TransportError(f"{fault}. {advice}" if fatal else fault, retryable=not fatal)
 
-    def _reach(self, printed: Mapping[str, str]) -> None:
+    def _reach(self, settings: Mapping[str, str]) -> None:
         """Checks that a host answers, if ssh connects to it directly. ssh itself has a single timeout for reaching a
         host and for all that follows; this fails sooner. Raises Unreachable."""
-        if any(printed.get(name, "none") != "none" for name in INDIRECT):
+        if any(settings.get(name, "none") != "none" for name in INDIRECT):
             return
-        seconds = ssh_config.seconds(printed.get("connecttimeout", "none"), ssh_config.REACH)
+        seconds = ssh_config.seconds(settings.get("connecttimeout", "none"), ssh_config.REACH)
         with contextlib.suppress(OSError, ValueError):  # ssh itself will say why it was refused
-            host, port = printed["hostname"], int(printed["port"])
+            host, port = settings["hostname"], int(settings["port"])
             tcp_line.connected(host, port, seconds, f"{host}:{port}").close()
 
     def _configured(self) -> dict[str, str]:
         """Returns the configuration as `ssh -G` prints it, each option with its first value."""
         command = ["ssh", *self._config, *ssh_config.resolve_command(self._destination)[1:]]
         try:
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=CONTROL)
+            result = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=CONTROL
+            )
         except FileNotFoundError:
             raise TransportError("the OpenSSH client `ssh` is not installed") from None
         except subprocess.TimeoutExpired:
             raise Unanswered("this machine", process.named(command), CONTROL) from None
-        lines = reversed(os.fsdecode(done.stdout).splitlines())
+        lines = reversed(os.fsdecode(result.stdout).splitlines())
         return {key.lower(): value for key, _, value in (line.partition(" ") for line in lines)}
 
     def _channel(self, command: str, stdin: Iterable[bytes], output: CommandOutput, idle_timeout: float) -> int:
@@ -149,55 +151,57 @@ class OpenSsh(RemoteShell):
     def _control(self, request: str) -> bool:
         command = self._ssh("-O", request)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=CONTROL)
-            return done.returncode == 0
+            result = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=CONTROL
+            )
+            return result.returncode == 0
         return False
 
     def _ssh(self, *options: str, tail: tuple[str, ...] = ()) -> tuple[str, ...]:
         # Ignores what the user's configuration may have for interactive logins: remote commands and port forwardings.
-        own = ("-a", "-x", "-o", "RemoteCommand=none", "-o", "ClearAllForwardings=yes", *self._own)
+        overrides = ("-a", "-x", "-o", "RemoteCommand=none", "-o", "ClearAllForwardings=yes", *self._overrides)
         alive = ("-o", "ServerAliveInterval=30", "-o", "ServerAliveCountMax=2")
         socket = ("-o", f"ControlPath={_folder()}/{self._name}")
-        where = ssh_config.arguments(self._destination)
-        return ("ssh", *self._config, *socket, *alive, *own, *options, *where, *tail)
+        destination = ssh_config.arguments(self._destination)
+        return ("ssh", *self._config, *socket, *alive, *overrides, *options, *destination, *tail)
 
 
 def _login(command: Sequence[str], limit: float) -> tuple[int | None, str]:
     """Returns the exit status (None after a timeout) and what ssh said."""
-    with tempfile.TemporaryFile() as said:  # a pipe would stay open as long as the connection
+    with tempfile.TemporaryFile() as output:  # a pipe would stay open as long as the connection
         try:
-            done = subprocess.run(
-                command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, check=False, timeout=limit
+            result = subprocess.run(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False, timeout=limit
             )
-            status: int | None = done.returncode
+            status: int | None = result.returncode
         except FileNotFoundError:
             raise TransportError("the OpenSSH client `ssh` is not installed") from None
         except subprocess.TimeoutExpired:
             status = None
-        said.seek(0)
-        return status, printable(said.read(WORDS).decode(errors="replace").strip())
+        output.seek(0)
+        return status, printable(output.read(WORDS).decode(errors="replace").strip())
 
 
-def _overruled(printed: Mapping[str, str]) -> tuple[str, ...]:
+def _overruled(settings: Mapping[str, str]) -> tuple[str, ...]:
     """Returns options that override the user's own where those would interfere; only options that this ssh knows."""
-    wanted = {name: value for name, value in IN_THE_WAY.items() if printed.get(name, value) != value}
-    if printed.get("connecttimeout", "none") == "none":
-        wanted["connecttimeout"] = f"{ssh_config.PATIENCE:.0f}"
-    return tuple(word for name, value in wanted.items() for word in ("-o", f"{name}={value}"))
+    overrides = {name: value for name, value in IN_THE_WAY.items() if settings.get(name, value) != value}
+    if settings.get("connecttimeout", "none") == "none":
+        overrides["connecttimeout"] = f"{ssh_config.PATIENCE:.0f}"
+    return tuple(word for name, value in overrides.items() for word in ("-o", f"{name}={value}"))
 
 
 def _folder() -> Path:
     """Returns the user's private folder for control sockets: whoever can open one is logged in. Their paths must be
     short, hence not TMPDIR; and an ended session, for example under tmux, leaves an XDG_RUNTIME_DIR that is gone."""
     base = os.environ.get("XDG_RUNTIME_DIR", "")
-    own = base and len(os.fsencode(base)) <= LONGEST and Path(base).is_dir()
-    folder = Path(base) / "hpcbrew" if own else Path("/tmp") / f"hpcbrew-{os.getuid()}"  # noqa: S108 - checked below
+    usable = base and len(os.fsencode(base)) <= LONGEST and Path(base).is_dir()
+    folder = Path(base) / "hpcbrew" if usable else Path("/tmp") / f"hpcbrew-{os.getuid()}"  # noqa: S108 - checked below
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
+        status = folder.lstat()
     except OSError as error:
         raise TransportError(f"{folder}: no folder for ssh's control sockets: {error.strerror}") from None
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o077:
         raise TransportError(
             f"{folder}: is not a folder that only you can access (chmod 700), so no control socket is put there: "
             "remove it, or set XDG_RUNTIME_DIR"

@@ -16,7 +16,7 @@ from hpcbrew.transports import process, ssh_auth, ssh_config, waiting
 from hpcbrew.transports.client_only import ClientOnly
 from hpcbrew.transports.openssh import OpenSsh
 from hpcbrew.transports.process import CommandOutput
-from hpcbrew.transports.prompt import Prompter, Told
+from hpcbrew.transports.prompt import NotifyingPrompter, Prompter
 from hpcbrew.transports.remote_shell import RemoteShell
 from hpcbrew.transports.sessions import NoSession
 from hpcbrew.transports.ssh_config import SshHost
@@ -31,7 +31,7 @@ def resolve(destination: str, config: Path | None = None) -> SshHost:
     ssh, *rest = ssh_config.resolve_command(destination)
     command = [ssh, *(("-F", str(config)) if config else ()), *rest]
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=process.IDLE_TIMEOUT
         )
     except FileNotFoundError:
@@ -40,7 +40,7 @@ def resolve(destination: str, config: Path | None = None) -> SshHost:
         ) from None
     except subprocess.TimeoutExpired:
         raise Unanswered("this machine", process.named(command), process.IDLE_TIMEOUT) from None
-    answer = CommandResult(done.returncode, os.fsdecode(done.stdout), done.stderr.decode(errors="replace"))
+    answer = CommandResult(result.returncode, os.fsdecode(result.stdout), result.stderr.decode(errors="replace"))
     return ssh_config.parse(destination, answer)
 
 
@@ -99,8 +99,8 @@ class Ssh(RemoteShell):
             return
         ssh_auth.close(self._clients)
         self._clients = []
-        with waiting.told(self.say, waiting.login(self._destination)) as answered:
-            prompter = Told(self._prompter, answered)
+        with waiting.told(self.say, waiting.login(self._destination)) as on_answer:
+            prompter = NotifyingPrompter(self._prompter, on_answer)
             try:
                 self._clients = ssh_auth.connect(self._destination, self._resolve, prompter, self.say)
             except Unreachable as error:
@@ -129,8 +129,8 @@ class Ssh(RemoteShell):
         except Exception as error:  # a garbled answer may make paramiko raise anything
             if clients is self._clients:
                 self.close()
-            said = printable(str(error)) or type(error).__name__
-            raise TransportError(f"{self._destination}: the connection was cut: {said}", retryable=True) from None
+            reason = printable(str(error)) or type(error).__name__
+            raise TransportError(f"{self._destination}: the connection was cut: {reason}", retryable=True) from None
 
 
 class _NotBegun(Exception):
@@ -156,12 +156,12 @@ def _start(transport: paramiko.Transport, command: str) -> paramiko.Channel:
 def _line(channel: paramiko.Channel) -> process.Line:
     def send(data: bytes) -> int:
         try:
-            sent = channel.send(data)
+            count = channel.send(data)
         except paramiko.SSHException as error:  # the reading side reports a cut
             raise EOFError(str(error)) from None
-        if not sent:
+        if not count:
             raise EOFError("the channel is closed")
-        return sent
+        return count
 
     return process.Line(
         send, channel.shutdown_write, lambda: channel.recv(1 << 16), lambda: channel.recv_stderr(1 << 16)

@@ -108,11 +108,11 @@ def talk(line: Line, stdin: Iterable[bytes], output: CommandOutput, idle_timeout
     """
     clock = _Clock(idle_timeout, lasting=output.lasting)
 
-    def hear(stream: Callable[[], bytes], said: bytearray) -> None:
+    def hear(stream: Callable[[], bytes], buffer: bytearray) -> None:
         # A broken connection ends the stream. Whoever opened it knows from the missing exit status that it was cut.
         with contextlib.suppress(OSError, EOFError):
             while not output.full and (piece := stream()):
-                said.extend(piece)
+                buffer.extend(piece)
                 clock.moved(len(piece))
 
     def feed() -> None:
@@ -129,7 +129,7 @@ def talk(line: Line, stdin: Iterable[bytes], output: CommandOutput, idle_timeout
                 line.end()
 
     work = ((hear, line.out, output.out), (hear, line.err, output.err), (feed,))
-    threads = [threading.Thread(target=what, args=how, daemon=True) for what, *how in work]
+    threads = [threading.Thread(target=target, args=arguments, daemon=True) for target, *arguments in work]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -159,10 +159,10 @@ def with_process(
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stderr is not None
-    given, out, err = process.stdin, process.stdout, process.stderr
+    pipe_in, out, err = process.stdin, process.stdout, process.stderr
     line = Line(
-        lambda data: os.write(given.fileno(), data),
-        given.close,
+        lambda data: os.write(pipe_in.fileno(), data),
+        pipe_in.close,
         lambda: os.read(out.fileno(), PIECE),
         lambda: os.read(err.fileno(), PIECE),
     )

@@ -82,23 +82,23 @@ class Terminal:
         return side_by_side.ask(question)
 
 
-class Told:
-    """Wraps another prompter, and calls `asked` whenever it is asked something."""
+class NotifyingPrompter:
+    """Wraps another prompter, and calls `on_question` whenever it is asked something."""
 
-    def __init__(self, prompter: Prompter, asked: Callable[[], object]) -> None:
+    def __init__(self, prompter: Prompter, on_question: Callable[[], object]) -> None:
         self._prompter = prompter
-        self._asked = asked
+        self._on_question = on_question
 
     @property
     def attended(self) -> bool:
         return self._prompter.attended
 
     def confirm_host_key(self, host: str, kind: str, fingerprint: str) -> bool:
-        self._asked()
+        self._on_question()
         return self._prompter.confirm_host_key(host, kind, fingerprint)
 
     def answer(self, prompt: str, *, secret: bool) -> str | None:
-        self._asked()
+        self._on_question()
         return self._prompter.answer(prompt, secret=secret)
 
 

@@ -101,8 +101,8 @@ class RemoteReader:
             raise TransportError(f"{path}: is not a regular file and is not read")
         match = FOUND.fullmatch(found)
         if match is None:
-            said = found.rpartition(": ")[2] or "for an unknown reason"
-            raise TransportError(f"{path}: cannot be read on {self._destination}: {said}")
+            reason = found.rpartition(": ")[2] or "for an unknown reason"
+            raise TransportError(f"{path}: cannot be read on {self._destination}: {reason}")
         return FilePart(found, int(match[1]), data)
 
 
@@ -112,10 +112,10 @@ class _Session:
     def __init__(self, destination: str, channel: Channel) -> None:
         mark = MarkedScript("").mark
         self._destination, self._channel = destination, channel
-        self._marked = MarkedScript(SCRIPT.replace("MARK", mark), mark)
+        self._script = MarkedScript(SCRIPT.replace("MARK", mark), mark)
         self._requests: queue.Queue[bytes | None] = queue.Queue()
-        self._heard = _Heard()
-        self._output = CommandOutput(out=self._heard, lasting=True)
+        self._received = _Received()
+        self._output = CommandOutput(out=self._received, lasting=True)
         self._status = process.CUT
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -130,24 +130,24 @@ class _Session:
         """Closes the input, at which the other side ends. If it is stuck, it is terminated without waiting."""
         self._requests.put(None)
         self._thread.join(FAREWELL)
-        if self._thread.is_alive() and (ending := self._marked.ending(CommandOutput(self._heard.greeting))):
+        if self._thread.is_alive() and (ending := self._script.ending(CommandOutput(self._received.greeting))):
             threading.Thread(target=self._end, args=(ending,), daemon=True).start()
 
     def ask(self, path: PurePosixPath, start: int, size: int, unless: str) -> tuple[str, bytes]:
         """Returns what was found, in the words of `SCRIPT`, and the part of the file. Raises TransportError."""
         self._requests.put(f"{start} {size} {unless}\n".encode() + os.fsencode(path) + b"\0")
         patience = process.IDLE_TIMEOUT + size / SLOWEST
-        end, mark = time.monotonic() + patience, self._marked.mark.encode()
-        with self._heard.changed:
-            while (answer := self._heard.answer(mark)) is None:
-                left = end - time.monotonic()
-                if self._heard.ended:
+        end, mark = time.monotonic() + patience, self._script.mark.encode()
+        with self._received.changed:
+            while (answer := self._received.answer(mark)) is None:
+                remaining = end - time.monotonic()
+                if self._received.ended:
                     raise self._broken()
-                if left <= 0:
+                if remaining <= 0:
                     raise Unanswered(self._destination, f"reading {path}", patience)
-                if len(self._heard) > size + AROUND:
+                if len(self._received) > size + AROUND:
                     raise TransportError(f"{self._destination}: reading {path}: the answer is longer than requested")
-                self._heard.changed.wait(left)
+                self._received.changed.wait(remaining)
         found, data = answer
         if len(data) > size:
             raise TransportError(f"{self._destination}: reading {path}: the answer is longer than requested")
@@ -156,22 +156,22 @@ class _Session:
     def _broken(self) -> Exception:
         if self._error is not None:
             return self._error
-        if not self._heard.greeting:
+        if not self._received.greeting:
             try:
-                self._marked.result(self._output, self._status, self._destination)
+                self._script.result(self._output, self._status, self._destination)
             except TransportError as error:  # no shell answered
                 return error
         return TransportError(f"{self._destination}: the connection was cut", retryable=True)
 
     def _run(self) -> None:
         try:
-            self._status = self._channel(self._marked.command, self._given(), self._output, process.IDLE_TIMEOUT)
+            self._status = self._channel(self._script.command, self._input(), self._output, process.IDLE_TIMEOUT)
         except Exception as error:  # raised in the thread that waits for an answer
             self._error = error
         finally:
-            self._heard.end()
+            self._received.end()
 
-    def _given(self) -> Iterator[bytes]:
+    def _input(self) -> Iterator[bytes]:
         while True:
             try:
                 request = self._requests.get(timeout=BEAT)
@@ -187,7 +187,7 @@ class _Session:
             self._channel(ending, (), CommandOutput(), FAREWELL)
 
 
-class _Heard(bytearray):
+class _Received(bytearray):
     """The output since the last answer. `greeting` is what came before the first answer."""
 
     def __init__(self) -> None:
@@ -218,7 +218,7 @@ class _Heard(bytearray):
         end = self.rfind(b"\n" + mark + b" ", max(len(self) - AROUND, 0))
         if end < 0 or not self.endswith(b"\n"):
             return None
-        with memoryview(self) as said:
-            data, found = bytes(said[:end]), bytes(said[end + len(mark) + 2 :])
+        with memoryview(self) as view:
+            data, found = bytes(view[:end]), bytes(view[end + len(mark) + 2 :])
         self.clear()
         return as_text(found).strip(), data

@@ -113,15 +113,15 @@ class RemoteShell(ABC):
 
         `what` names it in errors. An answer of more than `most` bytes is refused (None: the usual limit).
         """
-        bound = process.MOST if most is None else most
+        limit = process.MOST if most is None else most
 
         def once(attempt: int) -> ScriptResult:
             text = script if isinstance(script, str) else script(attempt)
             if idle_timeout is not None:  # known to take long
-                return self._once(text, what, stdin, idle_timeout, bound)
+                return self._once(text, what, stdin, idle_timeout, limit)
             words = f"{self._destination}: {what}: no answer for {waiting.WORD:.0f} s; still waiting"
             with waiting.told(self.say, words):
-                return self._once(text, what, stdin, process.IDLE_TIMEOUT, bound)
+                return self._once(text, what, stdin, process.IDLE_TIMEOUT, limit)
 
         return retry.attempts(self._connect, once, idempotent=idempotent, say=self.say)
 
@@ -130,8 +130,8 @@ class RemoteShell(ABC):
         marked, output = MarkedScript(script), CommandOutput(most=most)
 
         def attempt() -> int:
-            given = iter([stdin]) if isinstance(stdin, bytes) else stdin()
-            return self._channel(marked.command, given, output, idle_timeout)
+            chunks = iter([stdin]) if isinstance(stdin, bytes) else stdin()
+            return self._channel(marked.command, chunks, output, idle_timeout)
 
         try:
             status = self._sessions.run(attempt)
@@ -169,9 +169,9 @@ class RemoteShell(ABC):
             answer = self._script(script, f"looking for {pattern}", idempotent=True).text
             path = answer.out.strip()
             if answer.status != 0 or not path.startswith("/") or not path.isprintable() or "\ufffd" in path:
-                said = answer.words.rpartition(": line ")[2].partition(": ")[2] or answer.words
+                reason = answer.words.rpartition(": line ")[2].partition(": ")[2] or answer.words
                 raise TransportError(
-                    f"scratch: {pattern}: this is not a folder on {self._destination}: {said}. "
+                    f"scratch: {pattern}: this is not a folder on {self._destination}: {reason}. "
                     "Put another `scratch:` into the profile"
                 )
             self._roots[pattern] = PurePosixPath(path)
@@ -190,19 +190,19 @@ class RemoteShell(ABC):
 
     def make_folder(self, folder: PurePosixPath, files: Mapping[PurePosixPath, bytes]) -> None:
         final, parent = shlex.quote(str(folder)), shlex.quote(str(folder.parent))
-        packed = _pack({**files, WHOLE: b""})
+        archive = _pack({**files, WHOLE: b""})
 
         def script(attempt: int) -> str:
             # After a cut it may exist already; it is complete then, since it gets its name last and in one step.
-            found = "exit 0" if attempt else "echo 'it is there already' >&2; exit 1"
-            new = shlex.quote(f"{folder.parent}/.{folder.name}.{secrets.token_hex(4)}")
+            if_exists = "exit 0" if attempt else "echo 'it is there already' >&2; exit 1"
+            part = shlex.quote(f"{folder.parent}/.{folder.name}.{secrets.token_hex(4)}")
             return (
-                f"[ ! -e {final} ] || {{ {found}; }}; mkdir -p -- {parent} && mkdir -- {new} && tar -xf - -C {new} "
-                f"&& rm -- {new}/{WHOLE} && mv -nT -- {new} {final} && [ ! -e {new} ] "
-                f"|| {{ rm -rf -- {new}; exit 1; }}"
+                f"[ ! -e {final} ] || {{ {if_exists}; }}; mkdir -p -- {parent} && mkdir -- {part} && tar -xf - "
+                f"-C {part} && rm -- {part}/{WHOLE} && mv -nT -- {part} {final} && [ ! -e {part} ] "
+                f"|| {{ rm -rf -- {part}; exit 1; }}"
             )
 
-        answer = self._script(script, f"making {folder}", stdin=packed, idempotent=True, idle_timeout=SENDING).text
+        answer = self._script(script, f"making {folder}", stdin=archive, idempotent=True, idle_timeout=SENDING).text
         if answer.status != 0:
             raise TransportError(f"{folder}: cannot make this folder on {self._destination}: {_words(answer)}")
 
@@ -238,11 +238,11 @@ class RemoteShell(ABC):
             idempotent=True,
         )
         try:
-            found: dict[str, Contents] = {**_no_records(answer.err), **_unpacked(answer.out)}
+            contents: dict[str, Contents] = {**_no_records(answer.err), **_unpacked(answer.out)}
         except (tarfile.TarError, ValueError, OverflowError, LookupError, EOFError) as error:
-            said = as_text(answer.err).strip() or error
-            raise TransportError(f"{self._destination}: files could not be read: {said}") from None
-        return [found.get(str(path)) for path in paths]
+            reason = as_text(answer.err).strip() or error
+            raise TransportError(f"{self._destination}: files could not be read: {reason}") from None
+        return [contents.get(str(path)) for path in paths]
 
     def add_files(self, folder: PurePosixPath, files: Mapping[PurePosixPath, bytes]) -> None:
         script = f"tar -xf - -C {shlex.quote(str(folder))}"
@@ -254,16 +254,16 @@ class RemoteShell(ABC):
 
     def write(self, source: Path, target: PurePosixPath, start: int, size: int, on_bytes: OnBytes) -> None:
         name, parent = shlex.quote(str(target)), shlex.quote(str(target.parent))
-        told = 0
+        reported = 0
 
-        def counted(count: int) -> None:
-            nonlocal told
-            told += count
+        def report(count: int) -> None:
+            nonlocal reported
+            reported += count
             on_bytes(count)
 
         def pieces() -> Iterator[bytes]:
-            counted(-told)  # what was sent before a cut is sent again
-            return _pieces(source, start, size, counted)
+            report(-reported)  # what was sent before a cut is sent again
+            return _pieces(source, start, size, report)
 
         script = f"mkdir -p -- {parent} && dd of={name} bs=1M seek={start} oflag=seek_bytes conv=notrunc status=none"
         answer = self._script(script, f"writing {target}", stdin=pieces, idempotent=True, idle_timeout=SENDING).text
@@ -276,14 +276,14 @@ class RemoteShell(ABC):
         answer = self._script(script, f"looking into {folder}", idempotent=True)
         if answer.status != 0:
             raise TransportError(f"{folder}: {answer.text.words}")
-        found: dict[PurePosixPath, int] = {}
+        sizes: dict[PurePosixPath, int] = {}
         for row in filter(None, answer.out.split(b"\0")):
             size, _, path = row.partition(b" ")
             inside = PurePosixPath(os.fsdecode(path))
             if not re.fullmatch(rb"\d{1,18}", size) or not path or inside.is_absolute() or ".." in inside.parts:
                 raise TransportError(f"{folder}: {as_text(row[:80])!r} is not a row of a list of its files")
-            found[inside] = int(size)
-        return found
+            sizes[inside] = int(size)
+        return sizes
 
     def names(self, folder: PurePosixPath) -> list[str]:
         name = shlex.quote(str(folder))
@@ -293,24 +293,24 @@ class RemoteShell(ABC):
             return []
         if answer.status != 0:
             raise TransportError(f"{folder}: {as_text(answer.err).strip()}")
-        found = [os.fsdecode(name) for name in answer.out.split(b"\0") if name]
-        if odd := next((name for name in found if "/" in name or name == ".."), None):
+        names = [os.fsdecode(name) for name in answer.out.split(b"\0") if name]
+        if odd := next((name for name in names if "/" in name or name == ".."), None):
             raise TransportError(f"{folder}: {odd[:80]!r} is not a name in a list of its files")
-        return sorted(found)
+        return sorted(names)
 
 
 def _unpacked(archive: bytes) -> dict[str, bytes]:
     """Returns the plain files of a tar by name. Links, which could be circular, and sparse files, which could claim any
     size, are ignored."""
-    found: dict[str, bytes] = {}
+    files: dict[str, bytes] = {}
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as members:
         for member in members:
             if member.isreg() and member.sparse is None and (file := members.extractfile(member)):
-                found[member.name] = file.read()
-    return found
+                files[member.name] = file.read()
+    return files
 
 
-def _no_records(said: bytes) -> dict[str, NoRecord]:
+def _no_records(stderr: bytes) -> dict[str, NoRecord]:
     """Reads what RECORDS reports on standard error, by name."""
     return {
         os.fsdecode(match["path"]): NO_FILE
@@ -318,7 +318,7 @@ def _no_records(said: bytes) -> dict[str, NoRecord]:
         else too_large(int(match["size"]))
         if int(match["size"]) > RECORD
         else NOT_READABLE
-        for match in _ELSE.finditer(said)
+        for match in _ELSE.finditer(stderr)
     }
 
 
@@ -346,13 +346,13 @@ def _expansion(pattern: str) -> str:
 def _pack(files: Mapping[PurePosixPath, bytes]) -> bytes:
     """Returns a tar of these files. The remote umask decides whether group and others may read them. They are dated
     now, since sites remove old files from scratch."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, data in files.items():
             member = tarfile.TarInfo(str(name))
             member.size, member.mode, member.mtime = len(data), layout.mode(name), int(time.time())
             archive.addfile(member, io.BytesIO(data))
-    return packed.getvalue()
+    return buffer.getvalue()
 
 
 def _pieces(source: Path, start: int, size: int, on_bytes: OnBytes) -> Iterator[bytes]:

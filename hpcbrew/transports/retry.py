@@ -34,7 +34,7 @@ def attempts(
     """
     begun = False
     for attempt, pause in enumerate((*PAUSES, None)):
-        connected, started = False, monotonic()
+        connected, start = False, monotonic()
         try:
             connect()
             connected = True
@@ -42,7 +42,7 @@ def attempts(
         except Unanswered:
             raise
         except TransportError as error:
-            mute = not connected and monotonic() - started > MUTE
+            mute = not connected and monotonic() - start > MUTE
             mute |= isinstance(error, Unreachable) and not begun
             if not error.retryable or (connected and not idempotent) or mute or pause is None:
                 if begun and not error.retryable:

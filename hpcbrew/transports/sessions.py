@@ -24,7 +24,7 @@ class Sessions:
 
     def __init__(self) -> None:
         self._running = 0
-        self._most: int | None = None
+        self._limit: int | None = None
         self._changed = threading.Condition()
 
     def run(self, attempt: Callable[[], Result]) -> Result:
@@ -35,7 +35,7 @@ class Sessions:
         since: float | None = None  # when it was first refused with no other command running
         while True:
             with self._changed:
-                while self._most is not None and self._running >= self._most:
+                while self._limit is not None and self._running >= self._limit:
                     self._changed.wait()
                     since = None
                 self._running += 1
@@ -44,7 +44,7 @@ class Sessions:
             except NoSession:
                 with self._changed:
                     alone = self._running == 1
-                    self._most = max(1, self._running - 1)
+                    self._limit = max(1, self._running - 1)
                 since = (since or time.monotonic()) if alone else None
                 if since is not None and time.monotonic() - since > TIDYING:
                     raise

@@ -72,11 +72,11 @@ def close(clients: list[paramiko.SSHClient]) -> None:
 
 
 def _connect_one(
-    host: SshHost, through: paramiko.SSHClient | None, prompter: Prompter, say: Callable[[str], object]
+    host: SshHost, jump: paramiko.SSHClient | None, prompter: Prompter, say: Callable[[str], object]
 ) -> paramiko.SSHClient:
     client = paramiko.SSHClient()
     try:
-        _log_in(client, host, through, HostKeys(host, prompter, say), _Factors(host, prompter))
+        _log_in(client, host, jump, HostKeys(host, prompter, say), _Factors(host, prompter))
     except BaseException:
         client.close()
         raise
@@ -86,14 +86,14 @@ def _connect_one(
 def _log_in(
     client: paramiko.SSHClient,
     host: SshHost,
-    through: paramiko.SSHClient | None,
+    jump: paramiko.SSHClient | None,
     keys: HostKeys,
     factors: "_Factors",
 ) -> None:
     client.set_missing_host_key_policy(keys)
-    where = f"{host.user}@{host.hostname}:{host.port}"
+    address = f"{host.user}@{host.hostname}:{host.port}"
     try:
-        line = ssh_line.Bounded(_socket(host, through))
+        line = ssh_line.Bounded(_socket(host, jump))
         client.connect(
             host.hostname,
             username=host.user,
@@ -106,24 +106,26 @@ def _log_in(
         )
         line.logged_in()
     except paramiko.AuthenticationException as error:
-        raise _refused(where, host, factors, error) from None
+        raise _refused(address, host, factors, error) from None
     except IncompatiblePeer as error:
-        raise ClientOnly(f"{where}: {error}") from None
+        raise ClientOnly(f"{address}: {error}") from None
     except (HpcbrewError, click.Abort):
         raise
     except Exception as error:  # a garbled answer may make paramiko raise anything
-        said = printable(str(error)) or type(error).__name__
+        reason = printable(str(error)) or type(error).__name__
         if isinstance(error, EOFError):
-            said = "the other side closed it before the login was complete"
-        elif said == UNFINISHED:
-            said = f"the server did not complete its handshake within {host.connect_timeout:.0f} s"
-        raise TransportError(f"{where}: no connection: {said}", retryable=True) from None
+            reason = "the other side closed it before the login was complete"
+        elif reason == UNFINISHED:
+            reason = f"the server did not complete its handshake within {host.connect_timeout:.0f} s"
+        raise TransportError(f"{address}: no connection: {reason}", retryable=True) from None
     transport = client.get_transport()
     assert transport is not None
     transport.set_keepalive(KEEP_ALIVE)
 
 
-def _refused(where: str, host: SshHost, factors: "_Factors", error: paramiko.AuthenticationException) -> TransportError:
+def _refused(
+    address: str, host: SshHost, factors: "_Factors", error: paramiko.AuthenticationException
+) -> TransportError:
     """Returns the error for a failed login, with advice; ClientOnly if ssh has further methods to try."""
     offered = frozenset(error.offered if isinstance(error, _NoWayIn) else ())
     further = [way for way in host.others if way in offered] or factors.keys.unread
@@ -133,20 +135,20 @@ def _refused(where: str, host: SshHost, factors: "_Factors", error: paramiko.Aut
     advice = f"`{ssh_config.typed(host.alias)}` shows more; hpcbrew setup CLUSTER installs a key"
     if locked:
         advice = f"Not tried, since locked by a passphrase: {', '.join(locked)}. To unlock: ssh-add {locked[0]}"
-    return LoginRefused(f"{where}: the login was refused: {printable(str(error))}", offered, advice)
+    return LoginRefused(f"{address}: the login was refused: {printable(str(error))}", offered, advice)
 
 
-def _socket(host: SshHost, through: paramiko.SSHClient | None) -> ssh_line.Socket:
-    if through is not None:
-        transport = through.get_transport()
+def _socket(host: SshHost, jump: paramiko.SSHClient | None) -> ssh_line.Socket:
+    if jump is not None:
+        transport = jump.get_transport()
         assert transport is not None
         return transport.open_channel(
             "direct-tcpip", (host.hostname, host.port), ("127.0.0.1", 0), timeout=host.connect_timeout
         )
     if host.proxy_command:
         return ssh_line.Proxy(ssh_config.proxy_words(host))
-    shown = f"{host.user}@{host.hostname}:{host.port}"
-    sock = tcp_line.connected(host.hostname, host.port, host.reach_timeout, shown)
+    address = f"{host.user}@{host.hostname}:{host.port}"
+    sock = tcp_line.connected(host.hostname, host.port, host.reach_timeout, address)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # give up a dead connection
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_AFTER * 1000)
     return sock
@@ -174,15 +176,15 @@ class _Factors(AuthStrategy):
 
     def authenticate(self, transport: paramiko.Transport) -> AuthResult:
         attempts = {"publickey": self._keys, "keyboard-interactive": self._interactive, "password": self._password}
-        allowed = self._allowed(transport)
+        methods = self._allowed(transport)
         untried = [method for method in self.host.methods if method in attempts]
-        while allowed:
-            method = next((method for method in untried if method in allowed), None)
+        while methods:
+            method = next((method for method in untried if method in methods), None)
             if method is None:
-                raise _NoWayIn(allowed)
+                raise _NoWayIn(methods)
             untried.remove(method)
             further = attempts[method](transport)
-            allowed = allowed if further is None else further
+            methods = methods if further is None else further
         return AuthResult(strategy=self)
 
     def _allowed(self, transport: paramiko.Transport) -> list[str]:
@@ -209,10 +211,10 @@ class _Factors(AuthStrategy):
         def handler(title: str, instructions: str, prompts: list[tuple[str, bool]]) -> list[str]:
             lead = " ".join(part for part in (f"({self.host.user}@{self.host.hostname})", title, instructions) if part)
             answers = [self.prompter.answer(f"{lead} {text}".strip() + " ", secret=not echo) for text, echo in prompts]
-            given = [answer for answer in answers if answer is not None]
-            if len(given) < len(answers):  # an empty answer would count as a failed login, and some sites lock accounts
+            texts = [answer for answer in answers if answer is not None]
+            if len(texts) < len(answers):  # an empty answer would count as a failed login, and some sites lock accounts
                 raise paramiko.AuthenticationException("there is nobody to ask")
-            return given
+            return texts
 
         try:
             return list(transport.auth_interactive(self.host.user, handler))

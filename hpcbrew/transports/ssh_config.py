@@ -176,7 +176,7 @@ def _new_keys(strict: str) -> str:
 
 def _ways(first: Callable[..., str]) -> list[str]:
     """Returns the authentication methods that the configuration allows, in its order."""
-    closed = {
+    disabled = {
         "publickey": first("pubkeyauthentication") in ("no", "false"),
         "keyboard-interactive": first("kbdinteractiveauthentication") == "no",
         "password": first("passwordauthentication") == "no",
@@ -184,10 +184,10 @@ def _ways(first: Callable[..., str]) -> list[str]:
         "hostbased": first("hostbasedauthentication") != "yes",
     }
     if first("batchmode") == "yes":
-        closed |= {"keyboard-interactive": True, "password": True}
-    asked = first("preferredauthentications")
-    order = asked.split(",") if asked else ["gssapi-with-mic", "hostbased", *METHODS]
-    return [way for way in order if not closed.get(way, True)]
+        disabled |= {"keyboard-interactive": True, "password": True}
+    preference = first("preferredauthentications")
+    order = preference.split(",") if preference else ["gssapi-with-mic", "hostbased", *METHODS]
+    return [way for way in order if not disabled.get(way, True)]
 
 
 def _files(value: str, is_file: Callable[[str], bool]) -> tuple[Path, ...]:
@@ -198,15 +198,15 @@ def _files(value: str, is_file: Callable[[str], bool]) -> tuple[Path, ...]:
     words, files = value.split(" ") if value else [], []
     while words:
         ends = range(len(words), 0, -1)
-        there = next((n for n in ends if is_file(str(_expanded(" ".join(words[:n]))))), 0)
-        count = there or next((n for n in range(1, len(words)) if words[n][:1] in ("/", "~")), len(words))
+        longest = next((n for n in ends if is_file(str(_expanded(" ".join(words[:n]))))), 0)
+        count = longest or next((n for n in range(1, len(words)) if words[n][:1] in ("/", "~")), len(words))
         files.append(_expanded(" ".join(words[:count])))
         words = words[count:]
     return tuple(files)
 
 
-def _agent(given: list[str], tokens: Mapping[str, str]) -> str | None:
-    value = given[0] if given else "SSH_AUTH_SOCK"
+def _agent(values: list[str], tokens: Mapping[str, str]) -> str | None:
+    value = values[0] if values else "SSH_AUTH_SOCK"
     if value == "none":
         return None
     if re.fullmatch(r"\$\w+", value):
@@ -216,8 +216,8 @@ def _agent(given: list[str], tokens: Mapping[str, str]) -> str | None:
 
 def _path(value: str, tokens: Mapping[str, str]) -> Path:
     """Returns a path of the configuration with its tokens filled in: `ssh -G` prints it as it is written there."""
-    known = re.sub(r"\$\{(\w+)\}", lambda match: os.environ.get(match[1], match[0]), filled(value, tokens))
-    return _expanded(known)
+    text = re.sub(r"\$\{(\w+)\}", lambda match: os.environ.get(match[1], match[0]), filled(value, tokens))
+    return _expanded(text)
 
 
 def _expanded(path: str) -> Path:

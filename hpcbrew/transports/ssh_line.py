@@ -38,12 +38,15 @@ class Proxy:
     """A ProxyCommand as a socket; the user's shell runs it, as in ssh."""
 
     def __init__(self, command: str) -> None:
-        self._socket, theirs = socket.socketpair()
-        self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the socket
+        self._socket, other_end = socket.socketpair()
+        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the socket
         shell = os.environ.get("SHELL") or "/bin/sh"
-        with theirs:
+        with other_end:
             self._process = subprocess.Popen(
-                [shell, "-c", f"exec {command}"], stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=self._said
+                [shell, "-c", f"exec {command}"],
+                stdin=other_end.fileno(),
+                stdout=other_end.fileno(),
+                stderr=self._stderr,
             )
         self.settimeout = self._socket.settimeout
 
@@ -67,8 +70,8 @@ class Proxy:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(GRACE)
         with contextlib.suppress(OSError, ValueError):
-            self._said.seek(max(0, self._said.seek(0, os.SEEK_END) - 300))
-            return printable(self._said.read().decode(errors="replace").strip())
+            self._stderr.seek(max(0, self._stderr.seek(0, os.SEEK_END) - 300))
+            return printable(self._stderr.read().decode(errors="replace").strip())
         return ""
 
     def close(self) -> None:
@@ -79,7 +82,7 @@ class Proxy:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._said.close()
+        self._stderr.close()
 
 
 class Bounded:
@@ -87,7 +90,7 @@ class Bounded:
 
     def __init__(self, line: Socket) -> None:
         self._line = line
-        self._left: int | None = BEFORE_LOGIN
+        self._budget: int | None = BEFORE_LOGIN
         self._closed = False  # paramiko reads this
         self.send, self.settimeout = line.send, line.settimeout
 
@@ -97,13 +100,13 @@ class Bounded:
 
     def logged_in(self) -> None:
         """Lifts the limit: from here on, the SSH connection has its own bounds."""
-        self._left = None
+        self._budget = None
 
     def recv(self, size: int) -> bytes:
         data = self._line.recv(size)
-        if self._left is not None:
-            self._left -= len(data)
-            if self._left < 0:
+        if self._budget is not None:
+            self._budget -= len(data)
+            if self._budget < 0:
                 raise OSError(f"the server sent more than {BEFORE_LOGIN // 2**20} MiB before the login was complete")
         return data
 
@@ -114,8 +117,8 @@ class _Packets(Packetizer):
     def read_all(self, n: int, check_rekey: bool = False) -> bytes:
         if n > PACKET:
             raise paramiko.SSHException(f"the server announced a packet of {n} bytes")
-        read: bytes = super().read_all(n, check_rekey)
-        return read
+        data: bytes = super().read_all(n, check_rekey)
+        return data
 
     def read_message(self) -> tuple[int, paramiko.Message]:
         kind, message = super().read_message()
@@ -134,7 +137,7 @@ _COUNTED = {7: 0, 60: 3}
 
 def transport(line: Bounded, preferred: Callable[[tuple[str, ...]], tuple[str, ...]]) -> paramiko.Transport:
     """Returns paramiko's transport with bounded packets. `preferred` orders the host key types to ask for."""
-    made = paramiko.Transport(line, packetizer_class=_Packets)  # type: ignore[arg-type]
-    options = made.get_security_options()
+    connection = paramiko.Transport(line, packetizer_class=_Packets)  # type: ignore[arg-type]
+    options = connection.get_security_options()
     options.key_types = preferred(tuple(options.key_types))
-    return made
+    return connection

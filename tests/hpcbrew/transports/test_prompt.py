@@ -3,7 +3,7 @@ import io
 import pytest
 
 from hpcbrew.errors import TransportError
-from hpcbrew.transports.prompt import Expected, Terminal, Told, Unattended, prompter
+from hpcbrew.transports.prompt import Expected, NotifyingPrompter, Terminal, Unattended, prompter
 
 
 def test_where_no_terminal_is_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,7 +32,7 @@ def test_what_a_server_asks_has_no_power_over_the_terminal(monkeypatch: pytest.M
 
 def test_who_is_asked_something_is_known_to_be_busy() -> None:
     asked: list[int] = []
-    prompter = Told(Unattended(), lambda: asked.append(1))
+    prompter = NotifyingPrompter(Unattended(), lambda: asked.append(1))
     assert not prompter.attended
     assert not prompter.confirm_host_key("login", "ssh-ed25519", "SHA256:any")
     assert prompter.answer("Password: ", secret=True) is None

@@ -80,7 +80,7 @@ def test_the_other_side_ends_when_it_is_left(cluster: RemoteShell, tmp_path: Pat
     reader = cluster.reader()
     assert reader.read(PurePosixPath(tmp_path / "none"), 0, 0) is None
     assert reader._session is not None
-    shell = reader._session._heard.greeting.split()[-2].decode()
+    shell = reader._session._received.greeting.split()[-2].decode()
     assert Path(f"/proc/{shell}").exists()
     reader.close()
     assert sshd.ended(shell)
