@@ -42,11 +42,13 @@ class Unanswered(TransportError):
     """
 
     def __init__(
-        self, where: str, what: str, seconds: float, advice: str = "Try it there by hand, or later again"
+        self, machine: str, task: str, seconds: float, advice: str = "Try it there by hand, or later again"
     ) -> None:
-        fault = f"{where}: {what} gave no answer within {seconds:.0f} s: the scheduler or a file system there may hang"
+        fault = (
+            f"{machine}: {task} gave no answer within {seconds:.0f} s: the scheduler or a file system there may hang"
+        )
         super().__init__(f"{fault}. {advice}", retryable=True)
-        self.where, self.what, self.seconds = where, what, seconds
+        self.machine, self.task, self.seconds = machine, task, seconds
 
 
 class Unreachable(TransportError):

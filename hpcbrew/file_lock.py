@@ -10,23 +10,23 @@ from hpcbrew.errors import TransportError
 
 
 @contextmanager
-def exclusive(what: str) -> Iterator[bool]:
-    """Waits until no other process is at `what`, and yields whether there was one. Raises TransportError."""
-    with _lock(what) as lock:
+def exclusive(task: str) -> Iterator[bool]:
+    """Waits until no other process is at `task`, and yields whether there was one. Raises TransportError."""
+    with _lock(task) as lock:
         waited = not _take(lock)
         if waited:
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield waited
 
 
-def busy(what: str) -> bool:
-    """Whether another process is at `what`, so that `exclusive` would wait. Raises TransportError."""
-    with _lock(what) as lock:
+def busy(task: str) -> bool:
+    """Whether another process is at `task`, so that `exclusive` would wait. Raises TransportError."""
+    with _lock(task) as lock:
         return not _take(lock)
 
 
-def _lock(what: str) -> IO[bytes]:
-    path = paths.data_home() / "locks" / what
+def _lock(task: str) -> IO[bytes]:
+    path = paths.data_home() / "locks" / task
     try:
         return paths.private_file(path).open("wb")
     except OSError as error:

@@ -125,8 +125,8 @@ class JobRequest:
 
     `links`: the most jobs that may follow each other until the training is done; None means as many as it takes.
     `mail`: the address for PBS's mail when the job ends. `flags`: further ones for the engine's training. `layers`: the
-    modules of the user's own layers, for the engine's -layers. `taken`: names of other jobs. `unknown`: for a dry run,
-    sentences on what the cluster was not asked.
+    modules of the user's own layers, for the engine's -layers. `names_in_use`: names of other jobs. `unknown`: for a
+    dry run, sentences on what the cluster was not asked.
     """
 
     solver: Path
@@ -148,7 +148,7 @@ class JobRequest:
     overrides: Overrides = ()
     flags: TrainFlags = ()
     layers: tuple[str, ...] = ()
-    taken: frozenset[str] = frozenset()
+    names_in_use: frozenset[str] = frozenset()
     unknown: tuple[str, ...] = ()
 
 

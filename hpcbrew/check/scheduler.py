@@ -234,6 +234,6 @@ def _has(node: Node, select: Mapping[str, str]) -> bool:
 
 def _free(nodes: list[Node]) -> str:
     total = sum(node.gpus for node in nodes)
-    if any(node.used is None for node in nodes):
+    if any(node.gpus_used is None for node in nodes):
         return f"{total} in all"
-    return f"{total - sum(node.used or 0 for node in nodes)} of {total} free"
+    return f"{total - sum(node.gpus_used or 0 for node in nodes)} of {total} free"

@@ -97,7 +97,7 @@ def request(solver: Path, profile: Cluster, options: dict[str, Any], *, ask: boo
         links=None if until_done else chain or 1,
         mail=mail,
         after=waits_for,
-        taken=Ledger().names(),
+        names_in_use=Ledger().names(),
         unknown=(unknown,) if unknown else (),
         **options,
     )

@@ -185,15 +185,15 @@ def _end_leftovers(slots: int) -> bool:
     """The same for jobs whose runner was killed. Returns whether there were any, since a slot may be free now."""
     with store.transaction() as db:
         sessions = {job.process_group for job in store.jobs(db, "state IN ('R', 'E')")}
-    found = False
+    any_found = False
     for slot in range(slots):
         holders = _holders(str(store.slot_lock(slot)))
         if holders and not any(_at_work(process, sessions) for process in holders):
-            found = True
+            any_found = True
             for process in holders:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(process, signal.SIGKILL)
-    return found
+    return any_found
 
 
 def _at_work(process: int, sessions: set[int | None]) -> bool:

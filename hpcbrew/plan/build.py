@@ -15,7 +15,7 @@ from hpcbrew.clusters.profiles import Cluster, Module
 from hpcbrew.errors import RequestError
 from hpcbrew.job import JobPlan, JobRequest, Overrides, Resources, Upload
 from hpcbrew.plan import advice, digests, gpu_age, memory, once, own_layers, snapshots
-from hpcbrew.plan.digests import Measured
+from hpcbrew.plan.digests import Measurement
 from hpcbrew.plan.directives import chunk, directives, hosts
 from hpcbrew.plan.hardware import Machine
 from hpcbrew.plan.items import Item
@@ -44,8 +44,8 @@ def plan_job(
     for manifest in manifests:
         advice.check_length(manifest.solver, request.solver)
     items = dict.fromkeys(item for m in manifests for item in m.items if not item.on_cluster) if remote else ()
-    measured = {item: digests.measure(item) for item in items}
-    return _plan(request, cluster, resources, manifests, measured, token, points)
+    measurements = {item: digests.measure(item) for item in items}
+    return _plan(request, cluster, resources, manifests, measurements, token, points)
 
 
 def _plan(
@@ -53,18 +53,18 @@ def _plan(
     cluster: Cluster,
     resources: Resources,
     manifests: Sequence[Manifest],
-    measured: Mapping[Item, Measured],
+    measurements: Mapping[Item, Measurement],
     token: str,
     points: Sequence[Overrides],
 ) -> JobPlan:
-    """`measured` holds every item to be uploaded; the others are used in place."""
+    """`measurements` hold every item to be uploaded; the others are used in place."""
     first = manifests[0]
     name = job_name(request, first, cluster)
     folders = [layout.point(index) for index, _ in enumerate(points, 1)] or [PurePosixPath()]
     scratch = _up(layout.run_folder(name, token) / folders[0])
 
     def place(item: Item) -> PurePosixPath:
-        return scratch / digests.place(measured[item]) if item in measured else PurePosixPath(item.path)
+        return scratch / digests.place(measurements[item]) if item in measurements else PurePosixPath(item.path)
 
     modules = own_layers.used(first.definitions.values())
     sources = own_layers.sources(modules)
@@ -78,7 +78,7 @@ def _plan(
     layers = tuple(module.name for module in modules)
     request = replace(request, unknown=(*request.unknown, *unknown), layers=layers)
     kind = gpu_type(request, cluster)
-    trained_nets = [(m.trained, m.sizes, m.solver) for m in manifests if m.trained]
+    trained_nets = [(m.train_graph, m.sizes, m.solver) for m in manifests if m.train_graph]
     memory_bytes = max(
         (memory.need(*each, request.flags, gpu=bool(resources.gpus)) for each in trained_nets), default=0
     )
@@ -89,7 +89,7 @@ def _plan(
         cluster,
         resources,
         texts=texts,
-        data=uploads(measured.values()),
+        data=uploads(measurements.values()),
         weights=["-weights", ",".join(str(place(item)) for item in first.weights)] if first.weights else [],
         snapshot=str(place(first.resume) / first.resume.members[0]) if first.resume else None,
         files_on_cluster=tuple(dict.fromkeys(need for manifest in manifests for need in _files_on_cluster(manifest))),
@@ -316,18 +316,18 @@ def _text_upload(target: PurePosixPath, text: str) -> Upload:
     return Upload(target, len(data), hashlib.sha256(data).hexdigest(), content=data)
 
 
-def uploads(items: Iterable[Measured]) -> tuple[Upload, ...]:
+def uploads(items: Iterable[Measurement]) -> tuple[Upload, ...]:
     """Returns the files of all items with their places below scratch, each once: two items may have the same digest.
 
     Raises RequestError for a file that would be placed outside.
     """
-    return tuple({upload.target: upload for measured in items for upload in _files(measured)}.values())
+    return tuple({upload.target: upload for measurement in items for upload in _files(measurement)}.values())
 
 
-def _files(measured: Measured) -> Iterator[Upload]:
-    base, item = digests.place(measured), measured.item
+def _files(measurement: Measurement) -> Iterator[Upload]:
+    base, item = digests.place(measurement), measurement.item
     if any(".." in member.parts for member in item.members):
         raise RequestError(f"{item.path}: a list names files outside its folder (with ..), which cannot be sent")
     targets = [base / member for member in item.members] or [base]
-    for target, size, sha256, path in zip(targets, measured.sizes, measured.digests, item.files, strict=True):
+    for target, size, sha256, path in zip(targets, measurement.sizes, measurement.digests, item.files, strict=True):
         yield Upload(target, size, sha256, source=path, role=item.role)

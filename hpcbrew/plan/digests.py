@@ -16,7 +16,7 @@ LARGE = 64 * 2**20
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """An item with the size and digest of each of its files, and a digest of the whole, which names it on scratch."""
 
     item: Item
@@ -29,7 +29,7 @@ class Measured:
         return sum(self.sizes)
 
 
-def measure(item: Item) -> Measured:
+def measure(item: Item) -> Measurement:
     """Reads every file of the item. Raises ManifestError for a file that cannot be read."""
     try:
         sizes = tuple(path.stat().st_size for path in item.files)
@@ -40,21 +40,21 @@ def measure(item: Item) -> Measured:
         odd = next(path for path in item.files if "\0" in str(path))
         raise ManifestError(f"{item.role}: {odd}: a file name cannot contain NUL") from None
     if not item.members:
-        return Measured(item, sizes, digests, digests[0])
+        return Measurement(item, sizes, digests, digests[0])
     lines = "".join(f"{digest}  {name}\n" for digest, name in zip(digests, item.members, strict=True))
-    return Measured(item, sizes, digests, hashlib.sha256(lines.encode()).hexdigest())
+    return Measurement(item, sizes, digests, hashlib.sha256(lines.encode()).hexdigest())
 
 
-def place(measured: Measured) -> PurePosixPath:
+def place(measurement: Measurement) -> PurePosixPath:
     """Returns an item's place below a cluster's scratch folder. It follows from the digest, so that data already there
     are not sent again.
 
     The local name plays no part, or the same data would not be found under another name. A file keeps its suffix, by
     which HDF5 files are recognised.
     """
-    item = measured.item
+    item = measurement.item
     suffix = "" if item.members else item.path.suffix
-    return layout.DATA / f"{measured.digest[:32]}{suffix}" / f"{'files' if item.members else 'file'}{suffix}"
+    return layout.DATA / f"{measurement.digest[:32]}{suffix}" / f"{'files' if item.members else 'file'}{suffix}"
 
 
 def _digest(path: Path) -> str:

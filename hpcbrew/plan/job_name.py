@@ -35,7 +35,7 @@ SAYS_NOTHING = frozenset(
 
 def job_name(request: JobRequest, manifest: Manifest, cluster: Cluster) -> str:
     """Returns the job's name: the requested one, or one made from the net's name and the solver's file name that is not
-    in `request.taken`.
+    in `request.names_in_use`.
 
     Raises RequestError for a name that the scheduler does not accept.
     """
@@ -50,7 +50,7 @@ def job_name(request: JobRequest, manifest: Manifest, cluster: Cluster) -> str:
     words = _clean(told_apart(nets[0] if nets else "", manifest.solver_path))
     longest = min(cluster.name_length, LONGEST)
     name = (words if NAME.fullmatch(words) else f"job-{words}".rstrip("-"))[:longest].rstrip("-")
-    return _free(name, request.taken, longest)
+    return _free(name, request.names_in_use, longest)
 
 
 def told_apart(net: str, solver: Path) -> str:
@@ -66,10 +66,10 @@ def _clean(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.+-]+", "-", name).strip("-.").lower()
 
 
-def _free(name: str, taken: frozenset[str], longest: int) -> str:
+def _free(name: str, names_in_use: frozenset[str], longest: int) -> str:
     """Returns the name, with a number appended if another job has it: `lenet-2`."""
     number, free = 1, name
-    while free in taken:
+    while free in names_in_use:
         number += 1
         ending = f"-{number}"
         free = name[: longest - len(ending)] + ending

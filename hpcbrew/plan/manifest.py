@@ -55,7 +55,7 @@ class Manifest:
     """Everything a job needs. `definitions`: by their names in the run folder. `hdf5`: for each list of HDF5 files, the
     files it names.
 
-    `modules`: the sources of Python layers, by their places in the run folder. `trained`: the net in phase TRAIN;
+    `modules`: the sources of Python layers, by their places in the run folder. `train_graph`: the net in phase TRAIN;
     `sizes`: what is known of its blobs and parameters. `unknown`: sentences on what the cluster would need to have,
     which has not been checked. `warnings`: about what is valid but probably not meant.
     """
@@ -70,7 +70,7 @@ class Manifest:
     modules: dict[str, str] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    trained: Graph | None = None
+    train_graph: Graph | None = None
     sizes: Sizes = field(default_factory=Sizes)
 
     @property
@@ -82,10 +82,10 @@ class Manifest:
     @property
     def items(self) -> tuple[Item, ...]:
         """Everything except the definitions and the HDF5 lists (which are rewritten with them), each once."""
-        named = [r.item for r in self.references if r.item.path not in self.hdf5]
-        listed = [item for items in self.hdf5.values() for item in items]
+        referenced_items = [r.item for r in self.references if r.item.path not in self.hdf5]
+        hdf5_items = [item for items in self.hdf5.values() for item in items]
         resume = [self.resume] if self.resume else []
-        return tuple(dict.fromkeys([*named, *listed, *self.extra, *self.weights, *resume]))
+        return tuple(dict.fromkeys([*referenced_items, *hdf5_items, *self.extra, *self.weights, *resume]))
 
     def texts(self, place: Callable[[Item], str]) -> dict[str, str]:
         """Returns the definitions for the run folder, with each item named by its `place` there."""
@@ -136,7 +136,7 @@ class _Collector:
         self.warnings: list[str] = []
         self.labels: dict[Path, dict[int, str]] = {}
         self.has_tests = False
-        self.trained: Graph | None = None
+        self.train_graph: Graph | None = None
         self.sizes = Sizes()
 
     def collect(self) -> Manifest:
@@ -165,7 +165,7 @@ class _Collector:
             modules=self.modules,
             unknown=tuple(dict.fromkeys(self.unknown)),
             warnings=tuple(dict.fromkeys(self.warnings)),
-            trained=self.trained,
+            train_graph=self.train_graph,
             sizes=self.sizes,
         )
 
@@ -282,8 +282,8 @@ class _Collector:
         sources = {i: batch_shapes.tops(node, named_in) for i, node in enumerate(graph.nodes) if not node.bottoms}
         known_shapes = {i: shapes for i, shapes in sources.items() if shapes is not None}
         sizes = blob_shapes.sizes(graph, known_shapes)
-        if self.trained is None:
-            self.trained, self.sizes = graph, sizes
+        if self.train_graph is None:
+            self.train_graph, self.sizes = graph, sizes
 
     def _check_labels(self, graph: Graph, named_in: Path) -> None:
         for layer in (node.config for node in graph.nodes):

@@ -44,18 +44,18 @@ def need(graph: Graph, sizes: Sizes, solver: pb.SolverParameter, flags: TrainFla
     """
     flag_values = dict(flags)
     if gpu and "recompute" in flag_values:
-        kept, passing = kept_blobs.of_products(graph, sizes), PASSING_GPU + 1
+        blob_sizes, passing = kept_blobs.of_products(graph, sizes), PASSING_GPU + 1
     elif gpu:
-        kept, passing = kept_blobs.on_gpu(graph, sizes), PASSING_GPU
+        blob_sizes, passing = kept_blobs.on_gpu(graph, sizes), PASSING_GPU
     else:
-        kept, passing = kept_blobs.on_cpu(graph, sizes), PASSING_CPU
-    if not kept:
+        blob_sizes, passing = kept_blobs.on_cpu(graph, sizes), PASSING_CPU
+    if not blob_sizes:
         return 0
     width = 2 if flag_values.get("precision") == "bfloat16" else 4
     parameters = sum(map(prod, sizes.own))
     copies = 1 + HISTORIES.get(solver.type, 1)
     arrays = 1 + copies * (2 if solver.display else 1)
-    return 4 * parameters * arrays + width * (sum(kept) + passing * max(kept))
+    return 4 * parameters * arrays + width * (sum(blob_sizes) + passing * max(blob_sizes))
 
 
 def process(layers: int) -> int:

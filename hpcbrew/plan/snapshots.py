@@ -19,8 +19,8 @@ def need(sizes: Sizes, solver: pb.SolverParameter, flags: TrainFlags = ()) -> in
     one = 4 * (model + HISTORIES.get(solver.type, 1) * sum(map(prod, sizes.own)))
     flag_values = dict(flags)
     count = _written(solver)
-    kept = int(flag_values.get("keep", 0))
-    return one * (min(count, kept + 1 + ("watch" in flag_values)) if kept else count)
+    keep = int(flag_values.get("keep", 0))
+    return one * (min(count, keep + 1 + ("watch" in flag_values)) if keep else count)
 
 
 def _written(solver: pb.SolverParameter) -> int:

@@ -65,7 +65,7 @@ def _axis(assignment: str) -> list[Overrides]:
 def plan(
     request: JobRequest,
     cluster: Cluster,
-    wanted: Sequence[Overrides],
+    overrides_by_point: Sequence[Overrides],
     machine: Machine,
     token: str,
 ) -> JobPlan:
@@ -78,4 +78,4 @@ def plan(
             f"--after {request.after.name}: is a chain of jobs, and an array cannot wait for a chain: "
             "submit the sweep when it is done"
         )
-    return plan_job(request, cluster, machine, token, wanted)
+    return plan_job(request, cluster, machine, token, overrides_by_point)

@@ -67,13 +67,13 @@ class Queue:
 class Node:
     """A node's GPUs, in all and in use, what `select` may request of it, and how much of that is in use.
 
-    `used` is None if PBS does not say.
+    `gpus_used` is None if PBS does not say.
     """
 
     name: str
     up: bool
     gpus: int
-    used: int | None
+    gpus_used: int | None
     resources: dict[str, str]
     assigned: dict[str, str] = field(default_factory=dict)
 
@@ -164,9 +164,9 @@ def _node(name: str, values: dict[str, str], counted_as: str) -> Node:
     resources, assigned = _below(values, "resources_available."), _below(values, "resources_assigned.")
     torque = "np" in values
     gpus = _number(values.get("gpus") if torque else resources.get(counted_as)) or 0
-    used = None if torque else _number(assigned.get(counted_as)) or 0
+    gpus_used = None if torque else _number(assigned.get(counted_as)) or 0
     up = not DOWN & {state.strip() for state in values["state"].split(",")}
-    return Node(name, up, gpus, used, resources, assigned)
+    return Node(name, up, gpus, gpus_used, resources, assigned)
 
 
 def _below(values: Mapping[str, str], prefix: str) -> dict[str, str]:

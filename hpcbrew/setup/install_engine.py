@@ -82,12 +82,14 @@ def install(
         python = pythons.find(transport, cluster)
         report(f"found {python.words}")
         folder = root / layout.ENGINES / f"{wheel.name.split('-')[1]}-{secrets.token_hex(4)}"
-        new = _Installation(transport, cluster, root, python, folder, Path(local_folder), moving, report)
+        environment = _Installation(transport, cluster, root, python, folder, Path(local_folder), moving, report)
         try:
-            _make_environment(new)
-            _install_wheel(new, wheel, wanted)
+            _make_environment(environment)
+            _install_wheel(environment, wheel, wanted)
             if not _works(transport, folder):
-                raise TransportError(f"{folder}/bin/caffe was installed but does not start: {new.version().words}")
+                raise TransportError(
+                    f"{folder}/bin/caffe was installed but does not start: {environment.version().words}"
+                )
             transport.add_files(folder, {PurePosixPath(layout.ENGINE_FACTS): json.dumps(facts).encode()})
             previous = _put_into_use(transport, root, folder)
         except BaseException:
@@ -122,7 +124,7 @@ class _Installation:
         try:
             return self.transport.run(words, PurePosixPath("/"), idle_timeout=IDLE_TIMEOUT)
         except Unanswered as error:
-            raise Unanswered(error.where, process.named(command), error.seconds) from None
+            raise Unanswered(error.machine, process.named(command), error.seconds) from None
 
     @property
     def own_python(self) -> PurePosixPath:
@@ -145,52 +147,60 @@ class _Installation:
         return self.root / uploads[0].target.parent
 
 
-def _make_environment(new: _Installation) -> None:
+def _make_environment(environment: _Installation) -> None:
     """Makes a virtual environment whose Python starts without a module, and has pip."""
-    new.transport.make_folder(new.folder, {PurePosixPath(cleanup.MAKER): cleanup.maker().encode()})
-    options = [] if new.python.pip else ["--without-pip"]
+    environment.transport.make_folder(environment.folder, {PurePosixPath(cleanup.MAKER): cleanup.maker().encode()})
+    options = [] if environment.python.pip else ["--without-pip"]
     _done(
-        new.run(new.python.path, "-m", "venv", *options, str(new.folder)), "the virtual environment could not be made"
+        environment.run(environment.python.path, "-m", "venv", *options, str(environment.folder)),
+        "the virtual environment could not be made",
     )
-    if not _starts(new.transport, new.own_python, "-c", ""):
-        _done(new.run("bash", "-c", STAND_ALONE, "bash", str(new.own_python)), "its Python could not be made to start")
-    if not new.python.pip:
-        pip = wheelhouse.pip(new.python.version, new.local_folder / "pip")
-        sent_folder = new.send([pip])
+    if not _starts(environment.transport, environment.own_python, "-c", ""):
+        _done(
+            environment.run("bash", "-c", STAND_ALONE, "bash", str(environment.own_python)),
+            "its Python could not be made to start",
+        )
+    if not environment.python.pip:
+        pip = wheelhouse.pip(environment.python.version, environment.local_folder / "pip")
+        sent_folder = environment.send([pip])
         # pip can be run from its wheel.
         arguments = (f"{sent_folder / pip.name}/pip", "install", "--quiet", "--no-index", str(sent_folder / pip.name))
-        _done(new.run(str(new.own_python), *arguments), "pip could not be put into the virtual environment")
-        new.transport.remove_folder(sent_folder)
-        new.report("that Python comes without pip: sent one")
+        _done(
+            environment.run(str(environment.own_python), *arguments),
+            "pip could not be put into the virtual environment",
+        )
+        environment.transport.remove_folder(sent_folder)
+        environment.report("that Python comes without pip: sent one")
 
 
-def _install_wheel(new: _Installation, wheel: Path, wanted: Wanted) -> None:
+def _install_wheel(environment: _Installation, wheel: Path, wanted: Wanted) -> None:
     """Installs hpcbrew's own wheel and its dependencies, from the package index or from wheels that are sent along."""
-    online = not wanted.offline and new.pip(*PROBE, "--dest", str(new.folder / "tmp")).status == 0
+    online = not wanted.offline and environment.pip(*PROBE, "--dest", str(environment.folder / "tmp")).status == 0
     if online:
         files = [wheel]
-        proxy_note = f" through {new.cluster.proxy}" if new.cluster.proxy else ""
-        new.report(f"the cluster reaches the package index{proxy_note}")
+        proxy_note = f" through {environment.cluster.proxy}" if environment.cluster.proxy else ""
+        environment.report(f"the cluster reaches the package index{proxy_note}")
     else:
-        new.report(
+        environment.report(
             "not trying the package index from the cluster (--offline)"
             if wanted.offline
             else "the cluster does not reach a package index: collecting wheels here to send them"
         )
-        house = new.local_folder / "wheelhouse"
-        target = wheelhouse.parse(new.run(str(new.own_python), "-c", wheelhouse.ASK))
+        house = environment.local_folder / "wheelhouse"
+        target = wheelhouse.parse(environment.run(str(environment.own_python), "-c", wheelhouse.ASK))
         wheelhouse.collect(wheel, wanted.extra, target, house)
         files = sorted({wheel.name: wheel, **{path.name: path for path in house.iterdir()}}.values())
-    sent_folder = new.send(files)
-    new.report(f"sent {len(files)} wheel{'' if len(files) == 1 else 's'}")
-    new.report("installing it, which takes some minutes")
+    sent_folder = environment.send(files)
+    environment.report(f"sent {len(files)} wheel{'' if len(files) == 1 else 's'}")
+    environment.report("installing it, which takes some minutes")
     source = [] if online else ["--no-index", "--find-links", str(sent_folder)]
     requirement = f"{sent_folder / wheel.name}[{wanted.extra}]"
     _done(
-        new.pip("install", "--quiet", "--only-binary=:all:", *source, requirement), "pip could not install the engine"
+        environment.pip("install", "--quiet", "--only-binary=:all:", *source, requirement),
+        "pip could not install the engine",
     )
-    new.transport.remove_folder(sent_folder)
-    new.transport.remove_folder(new.folder / "tmp")
+    environment.transport.remove_folder(sent_folder)
+    environment.transport.remove_folder(environment.folder / "tmp")
 
 
 def _uploads(files: Sequence[Path]) -> list[Upload]:

@@ -57,11 +57,11 @@ class Decision:
 def parse(out: str) -> Survey:
     """Reads the survey's answer; other lines are login noise. Raises TransportError if it names no home folder."""
     rows = [row.groups() for line in out.splitlines() if (row := _ROW.fullmatch(line))]
-    home = next((path for what, _, path in rows if what == "home"), None)
+    home = next((path for kind, _, path in rows if kind == "home"), None)
     if home is None:
         raise TransportError(f"the home folder there could not be found: {out.strip()[:1000] or 'no answer'}")
-    link, leads_to = next(((how, path) for what, how, path in rows if what == "link"), ("", ""))
-    return Survey(home, link or "", leads_to, tuple(path for what, _, path in rows if what == "folder"))
+    link, leads_to = next(((state, path) for kind, state, path in rows if kind == "link"), ("", ""))
+    return Survey(home, link or "", leads_to, tuple(path for kind, _, path in rows if kind == "folder"))
 
 
 def decide(pattern: str, survey: Survey) -> Decision:
@@ -126,7 +126,7 @@ def prepare(transport: Transport, pattern: str, confirm: Callable[[str], bool], 
     return root
 
 
-def _done(transport: Transport, command: list[str], what: str) -> None:
+def _done(transport: Transport, command: list[str], folder: str) -> None:
     answer = transport.run(command, PurePosixPath("/"))
     if answer.status != 0:
-        raise TransportError(f"{what}: cannot be made or written to: {answer.words}")
+        raise TransportError(f"{folder}: cannot be made or written to: {answer.words}")

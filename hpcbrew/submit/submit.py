@@ -130,7 +130,7 @@ def _sent(plan: JobPlan, folder: PurePosixPath, transport: Transport, scheduler:
     try:
         job_id = _hand_over(plan.command, folder, transport, scheduler)
     except Unanswered as error:
-        raise Unanswered(error.where, "qsub", error.seconds, UNSURE) from None
+        raise Unanswered(error.machine, "qsub", error.seconds, UNSURE) from None
     except TransportError as error:
         if error.retryable:
             raise TransportError(f"{error}. {UNSURE}", retryable=True) from None

@@ -127,6 +127,6 @@ def _change_all(site: Site, tracked: TrackedJob, command: Command) -> bool:
             answer = site.transport.run(command(site.scheduler)(job_id), PurePosixPath("/"))
         except Unanswered as error:
             advice = f"hpcbrew status {job_id} will show whether it took effect"
-            raise Unanswered(error.where, error.what, error.seconds, advice) from None
+            raise Unanswered(error.machine, error.task, error.seconds, advice) from None
         existed |= site.scheduler.parse_change(answer)
     return existed

@@ -102,7 +102,7 @@ class RemoteShell(ABC):
     def _script(
         self,
         script: str | Callable[[int], str],
-        what: str,
+        task: str,
         *,
         stdin: Input = b"",
         idempotent: bool = False,
@@ -111,21 +111,21 @@ class RemoteShell(ABC):
     ) -> ScriptResult:
         """Runs a script, which may depend on the number of the attempt; `idempotent`: it may be run more than once.
 
-        `what` names it in errors. An answer of more than `most` bytes is refused (None: the usual limit).
+        `task` names it in errors. An answer of more than `most` bytes is refused (None: the usual limit).
         """
         limit = process.MOST if most is None else most
 
         def once(attempt: int) -> ScriptResult:
             text = script if isinstance(script, str) else script(attempt)
             if idle_timeout is not None:  # known to take long
-                return self._once(text, what, stdin, idle_timeout, limit)
-            words = f"{self._destination}: {what}: no answer for {waiting.WORD:.0f} s; still waiting"
+                return self._once(text, task, stdin, idle_timeout, limit)
+            words = f"{self._destination}: {task}: no answer for {waiting.WORD:.0f} s; still waiting"
             with waiting.told(self.say, words):
-                return self._once(text, what, stdin, process.IDLE_TIMEOUT, limit)
+                return self._once(text, task, stdin, process.IDLE_TIMEOUT, limit)
 
         return retry.attempts(self._connect, once, idempotent=idempotent, say=self.say)
 
-    def _once(self, script: str, what: str, stdin: Input, idle_timeout: float, most: int) -> ScriptResult:
+    def _once(self, script: str, task: str, stdin: Input, idle_timeout: float, most: int) -> ScriptResult:
         """Runs a script in a login shell, where the user's own commands would run too."""
         marked, output = MarkedScript(script), CommandOutput(most=most)
 
@@ -142,16 +142,16 @@ class RemoteShell(ABC):
             raise
         if status in process.GIVEN_UP:
             self._end(marked, output)
-        self._check(status, what, idle_timeout, most)
+        self._check(status, task, idle_timeout, most)
         return marked.result(output, status, self._destination)
 
-    def _check(self, status: int, what: str, idle_timeout: float, most: int = process.MOST) -> None:
+    def _check(self, status: int, task: str, idle_timeout: float, most: int = process.MOST) -> None:
         """Raises TransportError for a command that was given up."""
         if status in (process.SILENT, process.SLOW):
-            raise Unanswered(self._destination, what, idle_timeout * (process.TIMES if status == process.SLOW else 1))
+            raise Unanswered(self._destination, task, idle_timeout * (process.TIMES if status == process.SLOW else 1))
         if status == process.ENDLESS:
             raise TransportError(
-                f"{self._destination}: {what} printed more than {most // 2**20} MiB and was given up: "
+                f"{self._destination}: {task} printed more than {most // 2**20} MiB and was given up: "
                 "try it there by hand"
             )
 

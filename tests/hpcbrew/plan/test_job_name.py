@@ -42,11 +42,11 @@ def test_a_name_starts_with_a_letter_and_is_not_too_long() -> None:
 
 
 def test_a_second_job_of_a_name_is_told_apart() -> None:
-    assert named("LeNet", taken=frozenset({"lenet", "lenet-2"})) == "lenet-3"
-    assert named("n" * 300, taken=frozenset({"n" * 40})) == f"{'n' * 38}-2"
+    assert named("LeNet", names_in_use=frozenset({"lenet", "lenet-2"})) == "lenet-3"
+    assert named("n" * 300, names_in_use=frozenset({"n" * 40})) == f"{'n' * 38}-2"
 
 
 def test_a_name_that_was_asked_for_is_taken_as_it_is() -> None:
-    assert named("LeNet", name="mine", taken=frozenset({"mine"})) == "mine"
+    assert named("LeNet", name="mine", names_in_use=frozenset({"mine"})) == "mine"
     with pytest.raises(RequestError, match=r"--name '1st': a job name must start with a letter"):
         named("LeNet", name="1st")

@@ -139,7 +139,7 @@ def test_queues_in_both_forms(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["nodes", "nodes_json"])
 def test_nodes_in_both_forms(name: str) -> None:
-    found = {n.name: (n.up, n.gpus, n.used, n.cpus, n.cpus_used) for n in pbs_site.parse_nodes(captured(name))}
+    found = {n.name: (n.up, n.gpus, n.gpus_used, n.cpus, n.cpus_used) for n in pbs_site.parse_nodes(captured(name))}
     assert found == {"pbs-test": (True, 2, 0, 8, 1), "pbs-node2": (True, 2, 0, 8, 0)}
 
 

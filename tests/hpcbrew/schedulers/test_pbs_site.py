@@ -93,7 +93,7 @@ def test_limits_as_torque_writes_them() -> None:
 @pytest.mark.parametrize(("name", "used"), [("nodes_idle_a", 0), ("nodes_busy_a", 1), ("nodes_busy_a_json", 1)])
 def test_gpus_of_nodes(name: str, used: int) -> None:
     (node,) = pbs_site.parse_nodes(captured(name))
-    assert (node.name, node.up, node.gpus, node.used) == ("pbs01", True, 2, used)
+    assert (node.name, node.up, node.gpus, node.gpus_used) == ("pbs01", True, 2, used)
     assert node.resources["ncpus"] == "8"
 
 
