@@ -82,11 +82,11 @@ class Worker(Timed):
     """A process that runs `bench_worker`. ready, first: seconds until it was set up and had run one iteration."""
 
     def __init__(self, command: list[str], root: Path, **environment: str) -> None:
-        started = time.perf_counter()
+        start = time.perf_counter()
         super().__init__(command, root, **environment)
-        self.ready = time.perf_counter() - started
+        self.ready = time.perf_counter() - start
         self._answer()
-        self.first = time.perf_counter() - started
+        self.first = time.perf_counter() - start
 
     def warm(self) -> None:
         self._answer()
@@ -100,42 +100,44 @@ class OtherCaffe:
 
     def __init__(self, binary: str, net: Path, task: str, args: argparse.Namespace) -> None:
         self._command = [binary, "time", f"-model={net}", *([f"-gpu={args.gpu}"] if args.gpu else [])]
-        self._said = re.compile(rf"Average {'Forward-Backward' if task == 'train' else 'Forward pass'}: ([\d.e+-]+) ms")
+        self._average = re.compile(
+            rf"Average {'Forward-Backward' if task == 'train' else 'Forward pass'}: ([\d.e+-]+) ms"
+        )
         self._iterations, self._seconds = 1, args.seconds
 
     def warm(self) -> None:
         self._iterations = max(1, min(1000, round(self._seconds * 1e3 / self.round())))
 
     def round(self) -> float:
-        done = subprocess.run(
+        result = subprocess.run(
             [*self._command, f"-iterations={self._iterations}"], capture_output=True, text=True, check=False
         )
-        found = self._said.search(done.stdout + done.stderr)
-        if done.returncode or not found:
-            said = "\n  ".join((done.stdout + done.stderr).strip().splitlines()[-5:])
-            raise SystemExit(f"bench: {' '.join(self._command)} ended with status {done.returncode}:\n  {said}")
-        return float(found[1])
+        match = self._average.search(result.stdout + result.stderr)
+        if result.returncode or not match:
+            tail = "\n  ".join((result.stdout + result.stderr).strip().splitlines()[-5:])
+            raise SystemExit(f"bench: {' '.join(self._command)} ended with status {result.returncode}:\n  {tail}")
+        return float(match[1])
 
 
 @contextmanager
 def checked_out(revision: str) -> Iterator[Path]:
     """A temporary worktree of the revision, removed at the end of the block."""
     with tempfile.TemporaryDirectory(prefix="hpcbrew-bench-") as folder:
-        there = Path(folder) / "tree"
-        subprocess.run(["git", "worktree", "add", "--quiet", "--detach", there, revision], cwd=ROOT, check=True)
+        tree = Path(folder) / "tree"
+        subprocess.run(["git", "worktree", "add", "--quiet", "--detach", tree, revision], cwd=ROOT, check=True)
         try:
-            if not (there / SCRIPT).is_file():
+            if not (tree / SCRIPT).is_file():
                 raise SystemExit(f"bench: {revision} has no {SCRIPT}, which is needed to time it; use a later one.")
-            yield there
+            yield tree
         finally:
-            subprocess.run(["git", "worktree", "remove", "--force", there], cwd=ROOT, check=True)
+            subprocess.run(["git", "worktree", "remove", "--force", tree], cwd=ROOT, check=True)
 
 
-def take_turns(timed: list[Any], times: list[list[float]], rounds: int) -> None:
+def take_turns(candidates: list[Any], times: list[list[float]], rounds: int) -> None:
     """Appends each round's answers to the candidates' lists in `times`. The order alternates from round to round."""
     for k in range(rounds):
-        for i in (range(len(timed)), reversed(range(len(timed))))[k % 2]:
-            times[i].append(timed[i].round())
+        for i in (range(len(candidates)), reversed(range(len(candidates))))[k % 2]:
+            times[i].append(candidates[i].round())
 
 
 @dataclass(frozen=True)
@@ -162,10 +164,16 @@ def laid(folder: Path, net: str, task: str, batch: int) -> Case:
     path = folder / f"{net}_{task}.prototxt"
     path.write_text(definition(net, task, batch))
     state = pb.NetState(phase=pb.TRAIN if task == "train" else pb.TEST)
-    made = plan(Net(build(text.read_net(path), state, path)))
-    path.with_suffix(".json").write_text(json.dumps(made))
+    layer_plan = plan(Net(build(text.read_net(path), state, path)))
+    path.with_suffix(".json").write_text(json.dumps(layer_plan))
     return Case(
-        net, task, batch, path, path.with_suffix(".json"), made["layers"], flops(made["layers"], task == "train")
+        net,
+        task,
+        batch,
+        path,
+        path.with_suffix(".json"),
+        layer_plan["layers"],
+        flops(layer_plan["layers"], task == "train"),
     )
 
 
@@ -192,13 +200,13 @@ class Bench:
             def started(kind: type[Any], command: list[str], root: Path = ROOT, **environment: str) -> Any:
                 return stack.enter_context(kind(command, root, **environment))
 
-            own = self.engine(ROOT, case.path, case.task)
+            our_command = self.engine(ROOT, case.path, case.task)
             empty = {"XDG_CACHE_HOME": tempfile.mkdtemp(dir=self.cache), "TF_CPP_MIN_LOG_LEVEL": "3"}
-            sides: dict[str, Any] = {"engine": started(Worker, own, **empty)}
+            sides: dict[str, Any] = {"engine": started(Worker, our_command, **empty)}
             sides["engine"].warm()
-            with Worker(own, ROOT, **empty) as again:
-                kept = again.first
-                again.warm()
+            with Worker(our_command, ROOT, **empty) as second_worker:
+                first_again = second_worker.first
+                second_worker.warm()
             if self.root:
                 command = self.engine(self.root, case.path, case.task)
                 sides["against"] = started(Worker, command, self.root, TF_CPP_MIN_LOG_LEVEL="3")
@@ -217,25 +225,25 @@ class Bench:
                 for i, side in order[:: (1, -1)[k % 2]]:
                     times[i].append(side.round())
                 rates.append(json.loads(machine.asked("go")))
-            return self._result(case, sides, times, rates, kept)
+            return self._result(case, sides, times, rates, first_again)
 
     def _result(
-        self, case: Case, sides: dict[str, Any], times: list[list[float]], rates: list[list[float]], kept: float
+        self, case: Case, sides: dict[str, Any], times: list[list[float]], rates: list[list[float]], first_again: float
     ) -> dict[str, Any]:
         product, copy = (median(column) for column in zip(*rates, strict=True))
         result: dict[str, Any] = {"net": case.net, "task": case.task, "batch": case.batch, "gflop": case.flops / 1e9}
         result |= {"precision": self.args.precision, "gpu": self.args.gpu or None}
         result |= {"sgemm_gflops": product / 1e9, "copy_gbytes_s": copy / 1e9}
-        for (name, side), spent in zip(sides.items(), times, strict=True):
-            ratios = [b / a for a, b in zip(times[0], spent, strict=True)]
-            row = {"ms": median(spent), "of_sgemm": case.flops / median(spent) * 1e3 / product}
+        for (name, side), milliseconds in zip(sides.items(), times, strict=True):
+            ratios = [b / a for a, b in zip(times[0], milliseconds, strict=True)]
+            row = {"ms": median(milliseconds), "of_sgemm": case.flops / median(milliseconds) * 1e3 / product}
             if name != "engine":
                 row |= {"ratio": median(ratios), "ratio_quartiles": quantiles(ratios, n=4)[::2]}
             if isinstance(side, Worker):
                 memory = side.memory()
                 row |= {"ready_s": side.ready, "first_s": side.first, "memory_mb": memory and memory / 1e6}
             result[name] = row
-        result["engine"]["first_again_s"] = kept
+        result["engine"]["first_again_s"] = first_again
         return result
 
     def layers(self, case: Case) -> list[dict[str, Any]]:
@@ -257,10 +265,10 @@ class Bench:
     @staticmethod
     def _layer_times(command: list[str]) -> dict[tuple[int, str], float]:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=False)
-        if done.returncode:
-            raise SystemExit(f"bench: {command[1]} ended with status {done.returncode}; see above.")
-        return {(i, direction): ms for i, direction, ms in json.loads(done.stdout.splitlines()[-1])}
+        result = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=False)
+        if result.returncode:
+            raise SystemExit(f"bench: {command[1]} ended with status {result.returncode}; see above.")
+        return {(i, direction): ms for i, direction, ms in json.loads(result.stdout.splitlines()[-1])}
 
 
 def said(result: dict[str, Any]) -> str:

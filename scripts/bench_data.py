@@ -90,9 +90,9 @@ def plain(folder: Path, case: str) -> Callable[[int], None]:
 
     def run(batches: int) -> None:
         for _ in range(batches):
-            made = [one(next(values)) for _ in range(BATCH)]
-            np.stack([picture for picture, _ in made])
-            np.array([label for _, label in made], np.float32)
+            records = [one(next(values)) for _ in range(BATCH)]
+            np.stack([picture for picture, _ in records])
+            np.array([label for _, label in records], np.float32)
 
     return run
 
@@ -221,15 +221,15 @@ def work(name: str, case: str, folder: Path, seconds: float, clock: str) -> None
     run = WORK[name](folder, case)
 
     def timed(n: int) -> float:
-        started = CLOCKS[clock]()
+        start = CLOCKS[clock]()
         run(n)
-        return CLOCKS[clock]() - started
+        return CLOCKS[clock]() - start
 
     run(20)
     n = 2 * AHEAD
-    while (taken := timed(n)) < seconds / 4:
+    while (elapsed := timed(n)) < seconds / 4:
         n *= 2
-    n = max(2 * AHEAD, round(n * seconds / taken))
+    n = max(2 * AHEAD, round(n * seconds / elapsed))
     print("ready", flush=True)
     for _ in sys.stdin:
         run(AHEAD)
@@ -256,8 +256,8 @@ def compare(case: str, cores: int, folder: Path, args: argparse.Namespace) -> di
 def core(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     """Raw records per second of processor time, summed over the feed's threads."""
     us = measured([("feed", "mnist"), ("one_thread", "mnist"), ("plain", "mnist")], 1, "cpu", folder, args)
-    feed, alone, beside = (1e6 / median(times) for times in us)
-    return {"case": "mnist", "feed_per_core_s": feed, "source_per_core_s": alone, "plain_per_core_s": beside}
+    feed, one_thread, plain_loop = (1e6 / median(times) for times in us)
+    return {"case": "mnist", "feed_per_core_s": feed, "source_per_core_s": one_thread, "plain_per_core_s": plain_loop}
 
 
 def scaling(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
@@ -265,14 +265,14 @@ def scaling(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     pairs = [("plain", "jpeg"), ("one_thread", "jpeg"), ("one_thread", "tiny"), ("libraries", "tiny")]
     us = measured(pairs, 1, "cpu", folder, args)
     rounds = list(zip(*us, strict=True))
-    serial = median(tiny - called for _, _, tiny, called in rounds)
-    own, beside = median(own for _, own, _, _ in rounds), median(base for base, *_ in rounds)
+    serial = median(tiny - library for _, _, tiny, library in rounds)
+    one_thread, plain_loop = median(one_thread for _, one_thread, _, _ in rounds), median(base for base, *_ in rounds)
     return {
         "case": "jpeg",
-        "plain_us": beside,
-        "one_thread_us": own,
+        "plain_us": plain_loop,
+        "one_thread_us": one_thread,
         "serial_us": serial,
-        "against_plain_on_16": beside / (serial + (own - serial) / 16),
+        "against_plain_on_16": plain_loop / (serial + (one_thread - serial) / 16),
     }
 
 
@@ -282,13 +282,13 @@ def measured(
     """The microseconds per record of each (work, case), round by round; clock "cpu" sums over all threads."""
     times: list[list[float]] = [[] for _ in pairs]
     with ExitStack() as stack:
-        timed = []
+        processes = []
         for name, case in pairs:
             python = args.torch if name == "torch" else sys.executable
             command = [python, __file__, "--work", name, "--case", case, "--folder", str(folder), "--clock", clock]
             process = Timed([*command, "--seconds", str(args.seconds)], ROOT, NPROC=str(cores), JAX_PLATFORMS="cpu")
-            timed.append(stack.enter_context(process))
-        take_turns(timed, times, args.rounds)
+            processes.append(stack.enter_context(process))
+        take_turns(processes, times, args.rounds)
     return times
 
 

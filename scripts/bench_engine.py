@@ -20,8 +20,8 @@ class OnDevice(Memory):
     def peak(self) -> float | None:
         import jax  # noqa: PLC0415  after it is set up
 
-        told = jax.local_devices()[0].memory_stats()
-        return told["peak_bytes_in_use"] if told else super().peak()
+        stats = jax.local_devices()[0].memory_stats()
+        return stats["peak_bytes_in_use"] if stats else super().peak()
 
 
 def load(path: str, train: bool, precision: str) -> tuple[Any, list[Any], dict[str, Any], Any]:
@@ -54,8 +54,8 @@ def infer(path: str, precision: str) -> Run:
 
     def run(n: int) -> None:
         for _ in range(n):
-            done = forward(params, inputs)
-        jax.block_until_ready(done)
+            outputs = forward(params, inputs)
+        jax.block_until_ready(outputs)
 
     return run
 
@@ -74,15 +74,15 @@ def train(path: str, precision: str) -> Run:
     net, params, inputs, key = load(path, True, precision)
     solver = pb.SolverParameter(type="SGD", momentum=0.9, weight_decay=5e-4, base_lr=1e-4, lr_policy="fixed")
     update, settings = updates.from_solver(solver), Settings.from_solver(solver)
-    iterate, most = loop.compiled(net, update, settings), loop.most(net, settings, NOTHING, DataParallel())
-    rates = [Rates(np.float32(1e-4), np.float32(0.9))] * most
-    carried: list[Any] = [params, update.init(params)]
+    iterate, per_call = loop.compiled(net, update, settings), loop.most(net, settings, NOTHING, DataParallel())
+    rates = [Rates(np.float32(1e-4), np.float32(0.9))] * per_call
+    state: list[Any] = [params, update.init(params)]
 
     def run(n: int) -> None:
-        for k in range(0, n, most):
-            done = iterate(carried[0], carried[1], rates[: n - k], lambda: inputs, key, k).last
-            carried[:] = done.params, done.history
-        jax.block_until_ready(carried[0])
+        for k in range(0, n, per_call):
+            last_step = iterate(state[0], state[1], rates[: n - k], lambda: inputs, key, k).last
+            state[:] = last_step.params, last_step.history
+        jax.block_until_ready(state[0])
 
     return run
 
@@ -111,8 +111,8 @@ def machine(device: str, precision: str) -> None:
     def rate(work: float, function: Any, *args: Any) -> float:
         def run(n: int) -> None:
             for _ in range(n):
-                done = function(*args)
-            jax.block_until_ready(done)
+                output = function(*args)
+            jax.block_until_ready(output)
 
         run(2)
         return work / min(seconds_of(run, 3) / 3 for _ in range(4))

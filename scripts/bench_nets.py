@@ -18,8 +18,8 @@ class Definition:
     layers: list[str] = field(default_factory=list)
 
     def add(self, kind: str, name: str, bottoms: list[str], options: str = "", top: str = "") -> str:
-        joined = " ".join(f'bottom: "{bottom}"' for bottom in bottoms)
-        self.layers.append(f'layer {{ name: "{name}" type: "{kind}" {joined} top: "{top or name}" {options} }}')
+        bottom_fields = " ".join(f'bottom: "{bottom}"' for bottom in bottoms)
+        self.layers.append(f'layer {{ name: "{name}" type: "{kind}" {bottom_fields} top: "{top or name}" {options} }}')
         return top or name
 
     def convolution(
@@ -162,12 +162,12 @@ NETS = {
 
 def definition(name: str, task: str, batch: int) -> str:
     """The net as a prototxt: with a loss for "train", with class probabilities for "infer"."""
-    made, net = NETS[name], Definition(task == "train")
-    shape = " ".join(f"dim: {d}" for d in (batch, *made.picture))
-    label = f"shape {{ dim: {batch} }} data_filler {{ value: {made.classes // 2} }}" if net.train else ""
+    model, net = NETS[name], Definition(task == "train")
+    shape = " ".join(f"dim: {d}" for d in (batch, *model.picture))
+    label = f"shape {{ dim: {batch} }} data_filler {{ value: {model.classes // 2} }}" if net.train else ""
     data = f"dummy_data_param {{ shape {{ {shape} }} data_filler {{ value: 1 }} {label} }}"
     tops = 'top: "label"' if net.train else ""
-    scores = made.build(net)
+    scores = model.build(net)
     if net.train:
         net.add("SoftmaxWithLoss", "loss", [scores, "label"])
     else:

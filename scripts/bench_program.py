@@ -41,67 +41,67 @@ FREE = {"parameter", "get-tuple-element", "tuple", "bitcast", "constant"}
 
 @dataclass(frozen=True)
 class Kernel:
-    """kind: the instruction, or the library it calls. read, written: at most this many bytes. of: the operation's name,
-    with the layer that it belongs to."""
+    """kind: the instruction, or the library it calls. read, written: at most this many bytes. operation: its name, with
+    the layer that it belongs to."""
 
     name: str
     kind: str
     read: int
     written: int
-    of: str
+    operation: str
 
 
 def kernels(program: str) -> Iterator[Kernel]:
     """The kernels of an optimised program, in its order. A loop counts as one."""
     sizes: dict[str, int] = {}
-    fused, entry = program.split("\nENTRY", 1)
-    parts = sliced(fused)
+    fusions, entry = program.split("\nENTRY", 1)
+    parts = sliced(fusions)
     for name, shape, kind, operands, rest in instructions(entry):
         sizes[name] = size(shape)
         if kind in FREE:
             continue
         computation = re.search(r"calls=(%[\w.\-]+)", rest)
-        cut = parts.get(computation[1], {}) if computation else {}
-        called = re.search(r'custom_call_target="([^"]+)"', rest)
+        slices = parts.get(computation[1], {}) if computation else {}
+        target = re.search(r'custom_call_target="([^"]+)"', rest)
         laid_out = kind == "copy" or "transpose" in name or "copy" in name
-        of = re.search(r'op_name="([^"]*)"', rest)
+        operation = re.search(r'op_name="([^"]*)"', rest)
         yield Kernel(
             name.removeprefix("%"),
-            called[1] if called else "layout" if laid_out else kind,
-            sum(cut.get(i, sizes.get(operand, 0)) for i, operand in enumerate(operands)),
+            target[1] if target else "layout" if laid_out else kind,
+            sum(slices.get(i, sizes.get(operand, 0)) for i, operand in enumerate(operands)),
             sizes[name],
-            of[1] if of else "",
+            operation[1] if operation else "",
         )
 
 
 def instructions(computation: str) -> Iterator[tuple[str, str, str, list[str], str]]:
     """For each instruction: its name, shape, kind, operands, and the rest of its line."""
     for line in computation.splitlines():
-        found = re.match(r"\s+(?:ROOT )?(%\S+) = (.*?) ([a-z][a-z\-]+)\(([^)]*)\)(.*)", line)
-        if found:
-            name, shape, kind, operands, rest = found.groups()
+        match = re.match(r"\s+(?:ROOT )?(%\S+) = (.*?) ([a-z][a-z\-]+)\(([^)]*)\)(.*)", line)
+        if match:
+            name, shape, kind, operands, rest = match.groups()
             yield name, shape, kind, re.findall(r"%[\w.\-]+", operands) or [operands], rest
 
 
 def sliced(program: str) -> dict[str, dict[int, int]]:
     """By computation: the parameters of which a fusion reads only slices, with at most how many bytes it reads."""
-    found: dict[str, dict[int, int]] = {}
+    slices: dict[str, dict[int, int]] = {}
     for name, body in re.findall(r"^(%[\w.\-]+) \(.*?\{$(.*?)^\}", program, re.MULTILINE | re.DOTALL):
         lines = list(instructions(body))
         for parameter, shape, kind, (number, *_), _ in lines:
-            if kind == "parameter" and (read := _sliced_of(parameter, lines)) is not None:
-                found.setdefault(name, {})[int(number)] = min(read, size(shape))
-    return found
+            if kind == "parameter" and (bytes_read := _sliced_of(parameter, lines)) is not None:
+                slices.setdefault(name, {})[int(number)] = min(bytes_read, size(shape))
+    return slices
 
 
 def _sliced_of(name: str, lines: list[tuple[str, str, str, list[str], str]]) -> int | None:
     """The bytes read of an instruction if only slices of it are read; None otherwise."""
-    read: list[int | None] = [
+    sizes: list[int | None] = [
         size(shape) if kind in ("slice", "dynamic-slice") else _sliced_of(reader, lines) if kind == "convert" else None
         for reader, shape, kind, operands, _ in lines
         if name in operands
     ]
-    return None if not read or None in read else sum(filter(None, read))
+    return None if not sizes or None in sizes else sum(filter(None, sizes))
 
 
 def size(shape: str) -> int:
@@ -134,41 +134,42 @@ def compiled(net: str, batch: int, precision: str, *, recompute: bool = False) -
     jax.config.update("jax_default_matmul_precision", PRECISION[precision])
     jax.devices("cpu")  # makes JAX discover its plugins
     topology = topologies.get_topology_desc("gpu", "cuda", target_config=H100, topology="1x1x1")
-    there = jax.sharding.SingleDeviceSharding(topology.devices[0])
+    sharding = jax.sharding.SingleDeviceSharding(topology.devices[0])
 
     def array(shape: tuple[int, ...], dtype: Any = np.float32) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct(shape, dtype, sharding=there)
+        return jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)
 
-    defined = text.parse(definition(net, "train", batch), pb.NetParameter)
-    built = Net(build(defined, pb.NetState(phase=pb.TRAIN)), precision=LOW[precision])
+    net_parameter = text.parse(definition(net, "train", batch), pb.NetParameter)
+    network = Net(build(net_parameter, pb.NetState(phase=pb.TRAIN)), precision=LOW[precision])
     solver = pb.SolverParameter(type="SGD", momentum=0.9, weight_decay=5e-4)
     update = updates.from_solver(solver)
-    params = [array(param.shape) for param in built.params]
+    params = [array(param.shape) for param in network.params]
     history = jax.tree.map(lambda a: array(a.shape, a.dtype), jax.eval_shape(update.init, params))
-    inputs = {blob: array(built.blob_shapes[blob]) for source in built.sources for blob in source.config.top}
+    inputs = {blob: array(network.blob_shapes[blob]) for source in network.sources for blob in source.config.top}
     key = jax.random.key(0)
     drawn = step.Drawn(inputs, array(key.shape, key.dtype), array((), np.int32))  # type: ignore[arg-type]
     with platform.no_cpu():
-        whole = step.whole(built, update, Settings.from_solver(solver), Keep(recompute=recompute))
-        return whole.lower(params, history, Rates(array(()), array(())), drawn).compile()  # type: ignore[arg-type]
+        training_step = step.whole(network, update, Settings.from_solver(solver), Keep(recompute=recompute))
+        return training_step.lower(params, history, Rates(array(()), array(())), drawn).compile()  # type: ignore[arg-type]
 
 
 def report(net: str, batch: int, precision: str, most: int, *, recompute: bool) -> None:
     program = compiled(net, batch, precision, recompute=recompute)
-    found = list(kernels(program.as_text()))
-    moved = sum(kernel.read + kernel.written for kernel in found)
+    program_kernels = list(kernels(program.as_text()))
+    bytes_moved = sum(kernel.read + kernel.written for kernel in program_kernels)
     memory = program.memory_analysis()
     print(
-        f"{net}, batch {batch}, {precision}: {len(found)} kernels, {moved / 1e9:.2f} GB moved, at least "
-        f"{moved / BANDWIDTH * 1e3:.2f} ms; {(memory.temp_size_in_bytes + memory.argument_size_in_bytes) >> 20} MiB"
+        f"{net}, batch {batch}, {precision}: {len(program_kernels)} kernels, {bytes_moved / 1e9:.2f} GB moved, "
+        f"at least {bytes_moved / BANDWIDTH * 1e3:.2f} ms; "
+        f"{(memory.temp_size_in_bytes + memory.argument_size_in_bytes) >> 20} MiB"
     )
     by_kind: Counter[str] = Counter()
-    for kernel in found:
+    for kernel in program_kernels:
         by_kind[kernel.kind] += kernel.read + kernel.written
     for kind, bytes_ in by_kind.most_common():
-        print(f"  {kind:36} {sum(k.kind == kind for k in found):5} {bytes_ / 1e9:8.3f} GB")
-    for kernel in sorted(found, key=lambda k: -k.read - k.written)[:most]:
-        print(f"  {(kernel.read + kernel.written) / 1e6:7.0f} MB  {kernel.name}: {kernel.of[-100:]}")
+        print(f"  {kind:36} {sum(k.kind == kind for k in program_kernels):5} {bytes_ / 1e9:8.3f} GB")
+    for kernel in sorted(program_kernels, key=lambda k: -k.read - k.written)[:most]:
+        print(f"  {(kernel.read + kernel.written) / 1e6:7.0f} MB  {kernel.name}: {kernel.operation[-100:]}")
 
 
 def main() -> None:

@@ -65,8 +65,8 @@ class TorchNet:
     def _scale_of(plan: Plan, i: int) -> Plan | None:
         """The Scale after layer i, if any. PyTorch's users write both as one layer."""
         following = plan["layers"][i + 1 : i + 2]
-        found = [n for n in following if n["type"] == "Scale" and n["bottoms"] == plan["layers"][i]["tops"]]
-        return found[0] if found else None
+        scales = [n for n in following if n["type"] == "Scale" and n["bottoms"] == plan["layers"][i]["tops"]]
+        return scales[0] if scales else None
 
     def _normalization(self, layer: Plan, scale: Plan) -> Form:
         weight, bias = (self.params[k] for k in scale["params"])
@@ -77,8 +77,8 @@ class TorchNet:
         values = [self.params[k] for k in layer["params"]]
         kind, bias = layer["type"], values[1] if len(values) > 1 else None
         if kind in ("Convolution", "DepthwiseConvolution"):
-            how = (layer["stride"], layer["pad"], layer["dilation"], layer["group"])
-            return lambda x: F.conv2d(x, values[0], bias, *how)
+            arguments = (layer["stride"], layer["pad"], layer["dilation"], layer["group"])
+            return lambda x: F.conv2d(x, values[0], bias, *arguments)
         if kind == "Pooling":
             pool = F.max_pool2d if layer["maximum"] else F.avg_pool2d
             return lambda x: pool(x, layer["kernel"], layer["stride"], layer["pad"], ceil_mode=True)
@@ -98,8 +98,8 @@ class TorchNet:
     def forward(self) -> dict[int, Any]:
         values: dict[int, Any] = dict(self.inputs)
         for _, layer, form in self.layers:
-            made = form(*[values[k] for k in layer["bottoms"]])
-            values |= zip(layer["tops"], made if isinstance(made, list) else [made], strict=True)
+            tops = form(*[values[k] for k in layer["bottoms"]])
+            values |= zip(layer["tops"], tops if isinstance(tops, list) else [tops], strict=True)
         return values
 
     @property
@@ -149,28 +149,28 @@ def layers(net: TorchNet, precision: str) -> list[tuple[int, str, float]]:
     """(number, direction, milliseconds) of each layer on its own."""
     with cast(net.device, precision):
         values = net.forward()
-    found = []
+    times = []
     for i, layer, form in net.layers:
         bottoms = [values[k].detach() for k in layer["bottoms"]]
         bottoms = [x.requires_grad_(x.is_floating_point() and k not in net.inputs) for k, x in
                    zip(layer["bottoms"], bottoms, strict=True)]  # fmt: skip
-        asked = [x for x in (*bottoms, *(net.params[k] for k in layer["params"])) if x.requires_grad]
+        leaves = [x for x in (*bottoms, *(net.params[k] for k in layer["params"])) if x.requires_grad]
 
         def ahead(bottoms: list[Any] = bottoms, form: Form = form) -> Any:
             with cast(net.device, precision):
                 return form(*bottoms)
 
         forward = _time(net.device, lambda n, f=ahead: [f() for _ in range(n)] and None)
-        found.append((i, "forward", forward))
-        if asked and layer["type"] != "Split":
+        times.append((i, "forward", forward))
+        if leaves and layer["type"] != "Split":
 
-            def both(n: int, f: Form = ahead, asked: list[Any] = asked) -> None:
+            def both(n: int, f: Form = ahead, leaves: list[Any] = leaves) -> None:
                 for _ in range(n):
                     y = f()
-                    torch.autograd.grad(y, asked, torch.ones_like(y), allow_unused=True)
+                    torch.autograd.grad(y, leaves, torch.ones_like(y), allow_unused=True)
 
-            found.append((i, "backward", max(_time(net.device, both) - forward, 0.0)))
-    return found
+            times.append((i, "backward", max(_time(net.device, both) - forward, 0.0)))
+    return times
 
 
 def _time(device: str, run: Run) -> float:
@@ -178,9 +178,9 @@ def _time(device: str, run: Run) -> float:
         run(n)
         synchronize(device)
 
-    spent = [seconds_of(whole, 1) for _ in range(3)]
-    spent += [seconds_of(whole, 1) for _ in range(min(20, int(SECONDS_A_LAYER / max(*spent, 1e-6))))]
-    return median(spent) * 1e3
+    times = [seconds_of(whole, 1) for _ in range(3)]
+    times += [seconds_of(whole, 1) for _ in range(min(20, int(SECONDS_A_LAYER / max(*times, 1e-6))))]
+    return median(times) * 1e3
 
 
 def main() -> None:

@@ -29,18 +29,18 @@ def answer(run: Run, seconds: float, memory: "Memory") -> None:
     memory.begin()
     run(3)
     n = 1
-    while (taken := seconds_of(run, n)) < seconds / 4:
+    while (elapsed := seconds_of(run, n)) < seconds / 4:
         n *= 2
-    n = max(1, round(n * seconds / taken))
+    n = max(1, round(n * seconds / elapsed))
     say("ready")
     for line in sys.stdin:
         say(memory.peak() if line.strip() == "memory" else seconds_of(run, n) / n * 1e3)
 
 
 def seconds_of(run: Run, n: int) -> float:
-    started = time.perf_counter()
+    start = time.perf_counter()
     run(n)
-    return time.perf_counter() - started
+    return time.perf_counter() - start
 
 
 class Memory:
@@ -50,7 +50,7 @@ class Memory:
     """
 
     def __init__(self) -> None:
-        self._before = _status("VmRSS")
+        self._baseline = _status("VmRSS")
 
     def begin(self) -> None:
         """Returns memory freed after compiling to the system, and resets the peak."""
@@ -61,9 +61,9 @@ class Memory:
             return
 
     def peak(self) -> float | None:
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in bytes on macOS, and else in KiB
-        found = _status("VmHWM") or most * (1 if sys.platform == "darwin" else 1024)
-        return found - self._before
+        lifetime_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in bytes on macOS, and else in KiB
+        peak = _status("VmHWM") or lifetime_peak * (1 if sys.platform == "darwin" else 1024)
+        return peak - self._baseline
 
 
 def _status(name: str) -> int:

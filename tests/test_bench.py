@@ -89,7 +89,7 @@ ENTRY %main (x: f32[4,8], w: bf16[8,2]) -> (f32[4,2], f32[8,4]) {
 def test_a_program_is_told_by_what_each_kernel_moves(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.syspath_prepend(SCRIPTS)
     program = importlib.import_module("bench_program")
-    found = [(k.name, k.kind, k.read, k.written, k.of) for k in program.kernels(PROGRAM)]
+    found = [(k.name, k.kind, k.read, k.written, k.operation) for k in program.kernels(PROGRAM)]
     assert found == [
         ("gemm", "gemm", 4 * 32 + 2 * 16, 4 * 8 + 16, "ip/dot"),
         ("wrapped_transpose", "layout", 4 * 32, 4 * 32, "ip/transpose"),

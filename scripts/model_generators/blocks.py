@@ -23,8 +23,8 @@ def learnt(num_output: int, filler: dict[str, Any], bias: float | None = 0) -> d
     """The fields of a layer with weights, and with a bias that starts as `bias`, or without one for None."""
     if bias is None:
         return {"num_output": num_output, "weight_filler": filler, "bias_term": False}
-    started = {"type": "constant", "value": bias} if bias else {"type": "constant"}
-    return {"num_output": num_output, "weight_filler": filler, "bias_filler": started, "param": [WEIGHT, BIAS]}
+    bias_filler = {"type": "constant", "value": bias} if bias else {"type": "constant"}
+    return {"num_output": num_output, "weight_filler": filler, "bias_filler": bias_filler, "param": [WEIGHT, BIAS]}
 
 
 def convolution(
@@ -80,23 +80,23 @@ def databases(
     mirror: bool = True,
 ) -> list[caffe_pb2.LayerParameter]:
     """Data layers for two LMDBs of pictures, for training and tests. `mean`: by channel, in the databases' order."""
-    made = []
+    layers = []
     for phase, name, batch_size in zip((caffe.TRAIN, caffe.TEST), names, batches, strict=True):
         layer = caffe_pb2.LayerParameter(name="data", type="Data", top=["data", "label"])
         layer.include.add(phase=phase)
-        shown = layer.transform_param
-        shown.mean_value.extend(mean)
+        transform = layer.transform_param
+        transform.mean_value.extend(mean)
         if factor != 1:
-            shown.scale = factor
+            transform.scale = factor
         if crop_size:
-            shown.crop_size = crop_size
+            transform.crop_size = crop_size
         if mirror and phase == caffe.TRAIN:
-            shown.mirror = True
+            transform.mirror = True
         layer.data_param.source = name
         layer.data_param.batch_size = batch_size
         layer.data_param.backend = P.Data.LMDB
-        made.append(layer)
-    return made
+        layers.append(layer)
+    return layers
 
 
 IMAGENET = ("ilsvrc12_train_lmdb", "ilsvrc12_val_lmdb")

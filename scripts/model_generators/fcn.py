@@ -58,7 +58,7 @@ def losses(net: caffe.NetSpec, top: Top) -> None:
 
 def pairs() -> list[caffe_pb2.LayerParameter]:
     """Data layers for pictures of any size, one at a time, with a class for each pixel."""
-    made = []
+    layers = []
     for phase, name in ((caffe.TRAIN, "train.txt"), (caffe.TEST, "val.txt")):
         layer = caffe_pb2.LayerParameter(name="data", type="DenseImageData", top=["data", "label"])
         layer.include.add(phase=phase)
@@ -66,8 +66,8 @@ def pairs() -> list[caffe_pb2.LayerParameter]:
         layer.dense_image_data_param.source = name
         layer.dense_image_data_param.batch_size = 1
         layer.dense_image_data_param.shuffle = phase == caffe.TRAIN
-        made.append(layer)
-    return made
+        layers.append(layer)
+    return layers
 
 
 def answer(net: caffe.NetSpec, top: Top) -> None:

@@ -25,10 +25,10 @@ BIAS = 0.2
 
 def block(net: caffe.NetSpec, name: str, bottom: Top, channels: int, kernel: int, **fields: int) -> Top:
     """A convolution and its ReLU: conv2/3x3 and conv2/relu_3x3."""
-    family, _, own = name.rpartition("/")
+    family, _, suffix = name.rpartition("/")
     net[name] = convolution(bottom, channels, kernel, XAVIER, BIAS, **fields)
-    net[f"{family}/relu_{own}"] = relu(net[name])
-    return net[f"{family}/relu_{own}"]
+    net[f"{family}/relu_{suffix}"] = relu(net[name])
+    return net[f"{family}/relu_{suffix}"]
 
 
 def normalize(bottom: Top) -> Top:
@@ -86,11 +86,11 @@ def losses(net: caffe.NetSpec, score: Top) -> None:
         "loss2": (on_the_way(net, "loss2", net["inception_4d/output"]), 0.3),
         "loss3": (score, 1),
     }
-    tested = {"phase": caffe.TEST}
+    test_phase = {"phase": caffe.TEST}
     for name, (top, weight) in scores.items():
         net[f"{name}/{name}"] = L.SoftmaxWithLoss(top, net.label, loss_weight=weight)
-        net[f"{name}/top-1"] = L.Accuracy(top, net.label, include=tested)
-        net[f"{name}/top-5"] = L.Accuracy(top, net.label, top_k=5, include=tested)
+        net[f"{name}/top-1"] = L.Accuracy(top, net.label, include=test_phase)
+        net[f"{name}/top-5"] = L.Accuracy(top, net.label, top_k=5, include=test_phase)
 
 
 MODELS = {

@@ -36,12 +36,12 @@ def body(net: caffe.NetSpec) -> Top:
     net.conv1 = convolution(net.data, 32, 3, MSRA, None, stride=2, pad=1)
     top, channels = normalized(net, "conv1", "1", net.conv1), 32
     for number, wider, stride in PAIRS:
-        strided = {"stride": stride} if stride > 1 else {}
-        own = f"conv{number}/dw"
-        net[own] = convolution(top, channels, 3, MSRA, None, pad=1, group=channels, **strided)
+        options = {"stride": stride} if stride > 1 else {}
+        name = f"conv{number}/dw"
+        net[name] = convolution(top, channels, 3, MSRA, None, pad=1, group=channels, **options)
         # Weight decay harms these filters, which have only nine weights per channel.
-        net[own].fn.params["param"] = [{"decay_mult": 0}]
-        top = normalized(net, own, f"{number}/dw", net[own])
+        net[name].fn.params["param"] = [{"decay_mult": 0}]
+        top = normalized(net, name, f"{number}/dw", net[name])
         mix = f"conv{number}/sep"
         net[mix] = convolution(top, wider, 1, MSRA, None)
         top, channels = normalized(net, mix, f"{number}/sep", net[mix]), wider

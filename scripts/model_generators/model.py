@@ -47,9 +47,9 @@ def train_val(model: Model) -> caffe_pb2.NetParameter:
     net = caffe.NetSpec()
     net.data, net.label = L.Input(ntop=2)
     model.losses(net, model.body(net))
-    made = net.to_proto()
-    assert made.layer[0].type == "Input"
-    return caffe_pb2.NetParameter(name=model.name, layer=[*model.data, *made.layer[1:]])
+    net_parameter = net.to_proto()
+    assert net_parameter.layer[0].type == "Input"
+    return caffe_pb2.NetParameter(name=model.name, layer=[*model.data, *net_parameter.layer[1:]])
 
 
 def deploy(model: Model) -> caffe_pb2.NetParameter:
@@ -57,11 +57,11 @@ def deploy(model: Model) -> caffe_pb2.NetParameter:
     net = caffe.NetSpec()
     net.data = L.Input(shape={"dim": list(model.shape)})
     model.answer(net, model.body(net))
-    made = net.to_proto()
-    made.name = model.name
-    for layer in made.layer:
+    net_parameter = net.to_proto()
+    net_parameter.name = model.name
+    for layer in net_parameter.layer:
         _strip(layer)
-    return made
+    return net_parameter
 
 
 def classify(net: caffe.NetSpec, score: Top) -> None:
@@ -98,11 +98,11 @@ def _text(model: Model, net: caffe_pb2.NetParameter) -> str:
 def _lines(message: Message) -> Iterator[str]:
     for field, value in message.ListFields():
         for each in value if field.is_repeated else (value,):
-            alone = type(message)(**{field.name: [each] if field.is_repeated else each})
-            line = text_format.MessageToString(alone, as_one_line=True)
+            single = type(message)(**{field.name: [each] if field.is_repeated else each})
+            line = text_format.MessageToString(single, as_one_line=True)
             if field.message_type is None or (field.name != "layer" and len(line) < WIDTH - 2):
                 yield line
             else:
                 yield f"{field.name} {{"
-                yield from (f"  {below}" for below in _lines(each))
+                yield from (f"  {inner}" for inner in _lines(each))
                 yield "}"

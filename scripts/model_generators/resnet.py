@@ -38,15 +38,15 @@ class Depth:
 
 
 def normalized(
-    net: caffe.NetSpec, name: str, own: str, bottom: Top, channels: int, kernel: int, stride: int = 1
+    net: caffe.NetSpec, name: str, suffix: str, bottom: Top, channels: int, kernel: int, stride: int = 1
 ) -> Top:
     """Adds a convolution, its normalization and its scale: res2a_branch1, bn2a_branch1 and scale2a_branch1."""
     pad = {"pad": kernel // 2} if kernel > 1 else {}
-    strided = {"stride": stride} if stride > 1 else {}
-    net[name] = convolution(bottom, channels, kernel, MSRA, None, **pad, **strided)
-    net[f"bn{own}"] = L.BatchNorm(net[name], in_place=True)
-    net[f"scale{own}"] = scale(net[f"bn{own}"])
-    return net[f"scale{own}"]
+    options = {"stride": stride} if stride > 1 else {}
+    net[name] = convolution(bottom, channels, kernel, MSRA, None, **pad, **options)
+    net[f"bn{suffix}"] = L.BatchNorm(net[name], in_place=True)
+    net[f"scale{suffix}"] = scale(net[f"bn{suffix}"])
+    return net[f"scale{suffix}"]
 
 
 def block(net: caffe.NetSpec, name: str, bottom: Top, channels: int, stride: int, depth: Depth, project: bool) -> Top:
@@ -61,10 +61,10 @@ def block(net: caffe.NetSpec, name: str, bottom: Top, channels: int, stride: int
         shortcut = normalized(net, f"res{name}_branch1", f"{name}_branch1", bottom, convolutions[-1][0], 1, stride)
     top = bottom
     for n, (outputs, kernel, step) in enumerate(convolutions):
-        own = f"{name}_branch2{'abc'[n]}"
-        top = normalized(net, f"res{own}", own, top, outputs, kernel, step)
+        suffix = f"{name}_branch2{'abc'[n]}"
+        top = normalized(net, f"res{suffix}", suffix, top, outputs, kernel, step)
         if n + 1 < len(convolutions):
-            top = net[f"res{own}_relu"] = relu(top)
+            top = net[f"res{suffix}_relu"] = relu(top)
     net[f"res{name}"] = L.Eltwise(shortcut, top)
     net[f"res{name}_relu"] = relu(net[f"res{name}"])
     return net[f"res{name}_relu"]
