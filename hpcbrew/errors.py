@@ -59,12 +59,12 @@ class Unreachable(TransportError):
 
 
 class LoginRefused(TransportError):
-    """The server was reached but refused the login. `offered`: the authentication methods that were left to try;
+    """The server was reached but refused the login. `methods`: the authentication methods that were left to try;
     `fault`: the message without its advice."""
 
-    def __init__(self, fault: str, offered: frozenset[str] = frozenset(), advice: str = "") -> None:
+    def __init__(self, fault: str, methods: frozenset[str] = frozenset(), advice: str = "") -> None:
         super().__init__(f"{fault}. {advice}" if advice else fault)
-        self.fault, self.offered = fault, offered
+        self.fault, self.methods = fault, methods
 
 
 class HostUnknown(TransportError):

@@ -32,9 +32,9 @@ def read(value: object) -> tuple[str, str]:
     raise schema.wrong(value, "a flag of caffe train with its value")
 
 
-def merged(before: TrainFlags, now: TrainFlags) -> TrainFlags:
+def merged(old_flags: TrainFlags, new_flags: TrainFlags) -> TrainFlags:
     """Returns the flags of a resumed job: those of the previous job, overridden by those given now."""
-    return tuple({**dict(before), **dict(now)}.items())
+    return tuple({**dict(old_flags), **dict(new_flags)}.items())
 
 
 def arguments(flags: TrainFlags, engine: str) -> Sequence[str]:

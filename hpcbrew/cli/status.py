@@ -111,12 +111,12 @@ def _looked_at(
     return [fresh.get(record.token) or as_kept(record, outcomes) for record in records]
 
 
-def _look_back(ended: list[JobRecord], ledger: Ledger, sites: dict[Address, Site], *, named: bool) -> None:
+def _look_back(ended_jobs: list[JobRecord], ledger: Ledger, sites: dict[Address, Site], *, named: bool) -> None:
     """Reads the outcomes of ended jobs for which the ledger has none yet. For jobs that the user has not `named`, only
     this machine and clusters that are connected anyway are asked."""
     outcomes = ledger.outcomes()
     by_address: dict[Address, list[JobRecord]] = {}
-    for record in ended:
+    for record in ended_jobs:
         if record.token not in outcomes and (named or record.address in sites or record.address.transport == "local"):
             by_address.setdefault(record.address, []).append(record)
     for address, records in by_address.items():

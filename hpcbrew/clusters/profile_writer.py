@@ -31,8 +31,8 @@ def compose(name: str, scheduler: str, extends: str | None, options: Mapping[str
     for the scheduler. `options`: host, scratch, transport, queue, project. A queue that the base does not list is added
     to its list, without limits. Raises ProfileError for a host if the cluster is this machine.
     """
-    shipped = profile_files.folders()[1] / f"{name}.yaml"
-    base = extends or (name if shipped.exists() else BASES[scheduler])
+    shipped_profile = profile_files.folders()[1] / f"{name}.yaml"
+    base = extends or (name if shipped_profile.exists() else BASES[scheduler])
     base_values = profiles.resolve({"extends": base}, path(name), name)
     values: dict[str, Any] = {"extends": base}
     if scheduler != base_values.get("scheduler", "pbs"):

@@ -36,12 +36,12 @@ def _without_password(url: str) -> str:
     return url
 
 
-def _matching(pattern: str, allowed: str) -> AfterValidator:
+def _matching(pattern: str, words: str) -> AfterValidator:
     """Validates by a pattern; the error message says in words what is allowed."""
 
     def check(text: str) -> str:
         if not re.fullmatch(pattern, text):
-            raise ValueError(f"must be {allowed}")
+            raise ValueError(f"must be {words}")
         return text
 
     return AfterValidator(check)
@@ -265,7 +265,7 @@ def _find(name: str, *, not_in: Path | None = None) -> Path:
     )
 
 
-def resolve(own: Mapping[str, Any], path: Path, name: str, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+def resolve(own_values: Mapping[str, Any], path: Path, name: str, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
     """Merges a profile's own values over those of the one that it extends, which may be the shipped one of the same
     name.
 
@@ -273,7 +273,7 @@ def resolve(own: Mapping[str, Any], path: Path, name: str, seen: tuple[Path, ...
     """
     if path in seen:
         raise ProfileError(f"{path}: extends: is circular: {' → '.join(p.stem for p in (*seen, path))}")
-    values = dict(own)
+    values = dict(own_values)
     base = values.pop("extends", None)
     if base is None:
         return values
@@ -308,10 +308,10 @@ def _read(path: Path) -> dict[str, Any]:
     return values
 
 
-def _merge(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+def _merge(base: dict[str, Any], own_values: dict[str, Any]) -> dict[str, Any]:
     """Merges own values over the base's, mapping by mapping; null removes a key from a mapping of the base."""
     merged = dict(base)
-    for key, value in own.items():
+    for key, value in own_values.items():
         base_value = base.get(key)
         if isinstance(base_value, dict) and isinstance(value, dict):
             merged[key] = _merge(base_value, value)

@@ -169,18 +169,18 @@ def end(db: sqlite3.Connection, seq: int, *, substate: int, exit_status: int | N
     (job,) = jobs(db, "seq = ?", (seq,))
     if job.array_of is None:
         return
-    others = members(db, job.array_of)
-    if all(other.state == "F" for other in others):
+    siblings = members(db, job.array_of)
+    if all(sibling.state == "F" for sibling in siblings):
         (array,) = jobs(db, "seq = ?", (job.array_of,))
-        failed = any(other.exit_status != 0 for other in others)
+        failed = any(sibling.exit_status != 0 for sibling in siblings)
         substate, ending = (91, "terminated") if array.deleted_by else (93, "failed") if failed else (92, "finished")
         end(db, array.seq, substate=substate, exit_status=0, comment=f"Job Array {ending}")
 
 
 def forget(db: sqlite3.Connection) -> None:
     """Deletes jobs that ended longer ago than the history lasts."""
-    old = jobs(db, "state = 'F' AND etime < ?", (time.time() - HISTORY,))
-    for job in old:
+    old_jobs = jobs(db, "state = 'F' AND etime < ?", (time.time() - HISTORY,))
+    for job in old_jobs:
         db.execute("DELETE FROM jobs WHERE seq = ?", (job.seq,))
         script(job.seq).unlink(missing_ok=True)
 
@@ -208,8 +208,8 @@ def none_at_work(db: sqlite3.Connection, since: float) -> bool:
     job has left behind: runners kill that, except what they cannot see (macOS has no /proc) or may not kill."""
     if db.execute("SELECT 1 FROM jobs WHERE state IN ('R', 'E')").fetchone():
         return False
-    (last,) = db.execute("SELECT max(etime) FROM jobs WHERE typeof(etime) = 'real'").fetchone()
-    return time.time() - max(last or 0.0, since) > SETTLING
+    (last_end,) = db.execute("SELECT max(etime) FROM jobs WHERE typeof(etime) = 'real'").fetchone()
+    return time.time() - max(last_end or 0.0, since) > SETTLING
 
 
 def mark_lost(db: sqlite3.Connection) -> None:

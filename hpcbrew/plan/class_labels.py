@@ -37,10 +37,10 @@ def check(graph: Graph, label: str, places: Mapping[int, str]) -> None:
         block = JUDGES[layer.type]
         param = getattr(layer, block) if block else None
         ignore = param.ignore_label if param is not None and param.HasField("ignore_label") else None
-        wrong = next((value for value in places if not 0 <= value < classes and value != ignore), None)
-        if wrong is not None:
+        bad_label = next((value for value in places if not 0 <= value < classes and value != ignore), None)
+        if bad_label is not None:
             bounds = LabelBounds(classes, ignore, f"{node.origin}{node.shown}", block)
-            raise ManifestError(f"{places[wrong]}: {bounds.complaint(wrong, label)}")
+            raise ManifestError(f"{places[bad_label]}: {bounds.complaint(bad_label, label)}")
 
 
 def _channels(nodes: Sequence[Node], blob: str) -> int:

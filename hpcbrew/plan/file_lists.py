@@ -24,7 +24,7 @@ def read_hdf5(path: Path, location: str) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Listed:
+class ImageList:
     """A list of images: names, and parallel to them labels and line numbers, both of which are empty for a list without
     labels."""
 
@@ -40,7 +40,7 @@ class Listed:
         return lines
 
 
-def read_images(path: Path, location: str, num_labels: int = 0) -> Listed:
+def read_images(path: Path, location: str, num_labels: int = 0) -> ImageList:
     """Reads an ImageData layer's list: `NAME LABEL`, where NAME may contain spaces; either all lines have a label or
     none has.
 
@@ -49,20 +49,20 @@ def read_images(path: Path, location: str, num_labels: int = 0) -> Listed:
     """
     lines = [(number, line.strip()) for number, line in enumerate(_lines(path, location), 1) if line.strip()]
     if num_labels:
-        return Listed(_some([line.rsplit(None, num_labels)[0] for _, line in lines], path, location))
+        return ImageList(_some([line.rsplit(None, num_labels)[0] for _, line in lines], path, location))
     if not any(" " in line for _, line in lines):
-        return Listed(_some([line for _, line in lines], path, location))
-    listed = Listed([])
+        return ImageList(_some([line for _, line in lines], path, location))
+    image_list = ImageList([])
     for number, line in lines:
         name, _, word = line.rpartition(" ")
         label = integer(word)
         if not name or label is None:
             raise ManifestError(f"{path}:{number}: {line!r} is not a valid line of a list of images: write NAME LABEL")
-        listed.names.append(name)
-        listed.labels.append(label)
-        listed.lines.append(number)
-    _some(listed.names, path, location)
-    return listed
+        image_list.names.append(name)
+        image_list.labels.append(label)
+        image_list.lines.append(number)
+    _some(image_list.names, path, location)
+    return image_list
 
 
 def first_image(path: Path, num_labels: int = 0) -> str:

@@ -33,7 +33,7 @@ def on_gpu(graph: Graph, sizes: Sizes) -> list[int]:
     cheap layers in between."""
     behind: dict[Value, Value] = {}  # view → the blob it shows
     normalised: set[Value] = set()
-    kept: dict[Value, int] = {}
+    counts: dict[Value, int] = {}
     for node in graph.nodes:
         bottoms = [behind.get(v, v) for v in node.bottoms]
         if node.config.type in VIEWS:
@@ -43,8 +43,8 @@ def on_gpu(graph: Graph, sizes: Sizes) -> list[int]:
             normalised.update(node.tops)
         for v in _wanted(node, bottoms, sizes, normalised):
             if v in sizes.blobs:
-                kept[v] = prod(sizes.blobs[v]) * (2 if node.config.type == "LRN" else 1)  # and the sum of squares
-    return [*kept.values()]
+                counts[v] = prod(sizes.blobs[v]) * (2 if node.config.type == "LRN" else 1)  # and the sum of squares
+    return [*counts.values()]
 
 
 def of_products(graph: Graph, sizes: Sizes) -> list[int]:

@@ -249,7 +249,7 @@ class _Collector:
         states: list[pb.NetState],
         named_in: Path,
     ) -> None:
-        used: set[bytes] = set()
+        used_layers: set[bytes] = set()
         graphs: list[Graph] = []
         for state in states:
             full_state = pb.NetState()
@@ -259,12 +259,12 @@ class _Collector:
             graph = build_graph(net, full_state, named_in)
             known_layers.check(graph)
             graphs.append(graph)
-            used |= {layer.SerializeToString() for layer in filter_net(net, full_state, named_in).layer}
+            used_layers |= {layer.SerializeToString() for layer in filter_net(net, full_state, named_in).layer}
         counts: dict[str, int] = {}
         for index, layer in enumerate(net.layer):
             origin = Origin(str(named_in), layer.name, counts.setdefault(layer.name, 0))
             counts[layer.name] += 1
-            if layer.SerializeToString() in used:
+            if layer.SerializeToString() in used_layers:
                 self._inputs(definition, (*prefix, "layer", index), layer, origin, named_in)
             if layer.type == "MultiStageMeanfield":
                 random_fields.write_out(layer, str(named_in))
@@ -346,9 +346,9 @@ class _Collector:
             return file_lists.read_videos(listing, layer.video_data_param, location)
         if file_lists.has_pairs(layer):
             return file_lists.read_pairs(listing, location)
-        listed = file_lists.read_images(listing, location, layer.image_data_param.num_labels)
-        self.labels[path] = {label: f"{listing}:{line}" for label, line in listed.first_lines().items()}
-        return listed.names
+        image_list = file_lists.read_images(listing, location, layer.image_data_param.num_labels)
+        self.labels[path] = {label: f"{listing}:{line}" for label, line in image_list.first_lines().items()}
+        return image_list.names
 
     def _module(self, layer: pb.LayerParameter, origin: Origin, named_in: Path) -> None:
         """Adds a Python layer's module, which the engine will find in the run folder. Only the user knows which files

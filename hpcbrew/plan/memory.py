@@ -65,22 +65,26 @@ def process(layers: int) -> int:
 
 
 def warnings(
-    needed: int, layers: int, resources: Resources, kind: GpuType | None, others: Iterable[tuple[str, GpuType]]
+    bytes_needed: int, layers: int, resources: Resources, kind: GpuType | None, gpu_types: Iterable[tuple[str, GpuType]]
 ) -> list[str]:
     """Returns a warning if that is more memory than the job gets. `kind`: the type of its GPUs, if the profile names
-    it; `others`: all GPU types of the cluster, by name."""
+    it; `gpu_types`: all GPU types of the cluster, by name."""
     advice = memory.saving_advice("--")
-    if resources.gpus and kind is not None and kind.memory is not None and needed > SHARE * kind.memory:
-        enough = [name for name, other in others if other.memory is not None and SHARE * other.memory >= needed]
+    if resources.gpus and kind is not None and kind.memory is not None and bytes_needed > SHARE * kind.memory:
+        enough = [
+            name
+            for name, gpu_type in gpu_types
+            if gpu_type.memory is not None and SHARE * gpu_type.memory >= bytes_needed
+        ]
         larger = f", or --gpu-type {enough[0]}" if enough else ""
         usable = short_size(int(SHARE * kind.memory))
         return [
-            f"an iteration takes about {short_size(needed)} or more of GPU memory, but of the "
+            f"an iteration takes about {short_size(bytes_needed)} or more of GPU memory, but of the "
             f"{short_size(kind.memory)} on this type of GPU, JAX gets {usable}. Take {advice}, or --recompute{larger}"
         ]
-    if not resources.gpus and resources.mem is not None and needed + process(layers) > resources.mem:
+    if not resources.gpus and resources.mem is not None and bytes_needed + process(layers) > resources.mem:
         return [
-            f"training takes about {short_size(needed + process(layers))} of memory or more, but the job requests "
-            f"{short_size(resources.mem)}: request more with --mem, or take {advice}"
+            f"training takes about {short_size(bytes_needed + process(layers))} of memory or more, but the job "
+            f"requests {short_size(resources.mem)}: request more with --mem, or take {advice}"
         ]
     return []

@@ -28,7 +28,7 @@ class PictureFit:
         # A batch of one picture may have a different size each time.
         self.free = not self.remedy or batch_size == 1 or augmented or bool(self.crop)
         self.cropped = bool(self.crop and self.remedy) and not augmented
-        self.first: tuple[str, tuple[int, int]] | None = None
+        self.first_picture: tuple[str, tuple[int, int]] | None = None
 
     def check(self, name: str, header: Header) -> None:
         """Raises ManifestError, with the name of the picture, if it does not fit."""
@@ -43,10 +43,10 @@ class PictureFit:
             )
         if self.stretched or self.free:
             return
-        if self.first is None:
-            self.first = name, (height, width)
-        elif self.first[1] != (height, width):
-            other, size = self.first
+        if self.first_picture is None:
+            self.first_picture = name, (height, width)
+        elif self.first_picture[1] != (height, width):
+            other, size = self.first_picture
             raise ManifestError(
                 f"{self.location}: {name} is {height}×{width} and {other} is {size[0]}×{size[1]}, but the pictures of "
                 f"a batch must have one size. {self.remedy}, or give transform_param a crop_size"

@@ -158,13 +158,13 @@ def _queue(name: str | None, cluster: Cluster) -> Queue:
 
 
 def _check_queue(name: str, rules: Queue, cluster: Cluster, nodes: int, gpus: int, walltime: int) -> None:
-    others = {n: q for n, q in cluster.queues.items() if n != name and _fits(q, nodes, gpus, walltime)}
+    other_queues = {n: q for n, q in cluster.queues.items() if n != name and _fits(q, nodes, gpus, walltime)}
     if rules.walltime is not None and walltime > rules.walltime:
         fault = f"allows {clock(rules.walltime)}, but {clock(walltime)} was requested"
-        allows = next((clock(q.walltime) for q in others.values() if q.walltime), "any walltime")
+        allows = next((clock(q.walltime) for q in other_queues.values() if q.walltime), "any walltime")
     elif nodes < rules.min_nodes or (rules.max_nodes is not None and nodes > rules.max_nodes):
-        most = f" to {rules.max_nodes}" if rules.max_nodes else " or more"
-        fault = f"is for {rules.min_nodes}{most} nodes, but the request is for {nodes}"
+        upper_end = f" to {rules.max_nodes}" if rules.max_nodes else " or more"
+        fault = f"is for {rules.min_nodes}{upper_end} nodes, but the request is for {nodes}"
         allows = "that"
     elif gpus and not rules.gpus:
         fault, allows = "has no GPUs", "them"
@@ -173,7 +173,7 @@ def _check_queue(name: str, rules: Queue, cluster: Cluster, nodes: int, gpus: in
         allows = "that"
     else:
         return
-    better = next(iter(others), None)
+    better = next(iter(other_queues), None)
     hint = f' "{better}" allows {allows}: hpcbrew submit … --queue {better}' if better else ""
     raise RequestError(f'{cluster.name}: queue "{name}" {fault}.{hint}')
 

@@ -167,8 +167,8 @@ class JobView:
 def parse(out: str) -> dict[str, JobView]:
     """Returns each job in the answer, by id; ignores login noise before it. Raises SchedulerError for broken JSON."""
     entries = pbs_output.parse(out, pbs_output.JOBS)
-    cut = pbs_output.unfinished(out, entries)
-    jobs = {job_id: JobView(job_id, values, job_id != cut) for job_id, values in entries.items()}
+    unfinished_id = pbs_output.unfinished(out, entries)
+    jobs = {job_id: JobView(job_id, values, job_id != unfinished_id) for job_id, values in entries.items()}
     for job in jobs.values():
         if "exit_status" in job.attributes:  # Torque's spelling
             job.attributes.setdefault("Exit_status", job.attributes["exit_status"])
@@ -220,8 +220,8 @@ def _ended(job: JobView) -> JobStatus:  # noqa: PLR0911 - one return per kind of
     if re.search(r"exceeded resource (mem|vmem|pmem|pvmem)\b", comment):
         return JobStatus(JobState.OUT_OF_MEMORY, USED_MORE_MEMORY, status)
     if job.number("substate") == DELETED:
-        by = re.search(r"terminated by (\S+)", comment)
-        return JobStatus(JobState.CANCELLED, f"deleted by {shortened(by[1])}" if by else "deleted", status)
+        deleter = re.search(r"terminated by (\S+)", comment)
+        return JobStatus(JobState.CANCELLED, f"deleted by {shortened(deleter[1])}" if deleter else "deleted", status)
     if status is None:
         return _without_status(job)
     if "exit_status" in job.attributes and status == 256 + signal.SIGTERM and not job.begun:

@@ -44,10 +44,10 @@ def maker() -> str:
     return f"{socket.gethostname()} {os.getpid()}"
 
 
-def clear(transport: Transport, folder: PurePosixPath, finished: str, report: Report) -> None:
-    """Removes folders in `folder` that lack the file `finished` and on which nobody is working. Reports what it
+def clear(transport: Transport, folder: PurePosixPath, marker: str, report: Report) -> None:
+    """Removes folders in `folder` that lack the file `marker` and on which nobody is working. Reports what it
     removed."""
-    command = ["bash", "-c", SURVEY, "bash", str(folder), finished, MAKER]
+    command = ["bash", "-c", SURVEY, "bash", str(folder), marker, MAKER]
     for line in transport.run(command, PurePosixPath("/"), idle_timeout=IDLE_TIMEOUT).out.splitlines():
         kind, *row = line.split("\t")
         if kind != "@left" or len(row) != 3:  # login noise

@@ -10,14 +10,14 @@ from hpcbrew.setup.report import Report
 from hpcbrew.transports.base import Transport
 
 
-def choose(transport: Transport, cluster: Cluster, wanted: bool | None, report: Report) -> str:
-    """Returns the extra to install, and reports why. `wanted`: for GPUs or not, if the user says so; None to find out.
+def choose(transport: Transport, cluster: Cluster, for_gpus: bool | None, report: Report) -> str:
+    """Returns the extra to install, and reports why. `for_gpus`: yes or no, if the user says so; None to find out.
 
     A profile only knows about GPUs what its author knew; `pbsnodes` knows each node. If it cannot be asked, the profile
     decides.
     """
-    if wanted is not None:
-        return GPUS if wanted else CPUS
+    if for_gpus is not None:
+        return GPUS if for_gpus else CPUS
     if not cluster.gpus_per_node:
         report("the profile lists no GPUs (gpus_per_node): installing the engine for CPUs, without CUDA")
         return CPUS

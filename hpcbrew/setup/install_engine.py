@@ -58,7 +58,7 @@ Moving = Callable[[str, int], AbstractContextManager[OnBytes]]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class InstallOptions:
     """`extra`: which of the distribution's extras; `offline`: collect wheels here, whatever the cluster can reach."""
 
     extra: str
@@ -66,17 +66,17 @@ class Wanted:
 
 
 def install(
-    transport: Transport, cluster: Cluster, root: PurePosixPath, wanted: Wanted, moving: Moving, report: Report
+    transport: Transport, cluster: Cluster, root: PurePosixPath, options: InstallOptions, moving: Moving, report: Report
 ) -> None:
     """Installs the engine, and reports what it did. Raises TransportError or RequestError; the engine that was in use
     then stays in use."""
-    for unfinished in (layout.ENGINES, layout.WHEELS):
-        cleanup.clear(transport, root / unfinished, layout.ENGINE_FACTS, report)
+    for subfolder in (layout.ENGINES, layout.WHEELS):
+        cleanup.clear(transport, root / subfolder, layout.ENGINE_FACTS, report)
     with tempfile.TemporaryDirectory() as local_folder:
         wheel = wheels.make(Path(local_folder))
-        facts = engine_facts.of(wheel.name, hashing.file_sha256(wheel), wanted.extra)
+        facts = engine_facts.of(wheel.name, hashing.file_sha256(wheel), options.extra)
         if _in_use(transport, root) == facts and _works(transport, root / layout.ENGINE):
-            report(f"{wheel.name} [{wanted.extra}] is installed already, in {root / layout.ENGINE}")
+            report(f"{wheel.name} [{options.extra}] is installed already, in {root / layout.ENGINE}")
             return
         c_library.check(transport, cluster.name)
         python = pythons.find(transport, cluster)
@@ -85,7 +85,7 @@ def install(
         environment = _Installation(transport, cluster, root, python, folder, Path(local_folder), moving, report)
         try:
             _make_environment(environment)
-            _install_wheel(environment, wheel, wanted)
+            _install_wheel(environment, wheel, options)
             if not _works(transport, folder):
                 raise TransportError(
                     f"{folder}/bin/caffe was installed but does not start: {environment.version().words}"
@@ -96,7 +96,7 @@ def install(
             with contextlib.suppress(TransportError):  # after a cut, the next setup removes it
                 cleanup.remove(transport, folder)
             raise
-    report(f"installed {wheel.name} [{wanted.extra}] in {folder}; {root / layout.ENGINE} leads to it")
+    report(f"installed {wheel.name} [{options.extra}] in {folder}; {root / layout.ENGINE} leads to it")
     if previous:
         report(f"the previous one is still in {previous}: remove it when none of your jobs uses it")
 
@@ -173,9 +173,9 @@ def _make_environment(environment: _Installation) -> None:
         environment.report("that Python comes without pip: sent one")
 
 
-def _install_wheel(environment: _Installation, wheel: Path, wanted: Wanted) -> None:
+def _install_wheel(environment: _Installation, wheel: Path, options: InstallOptions) -> None:
     """Installs hpcbrew's own wheel and its dependencies, from the package index or from wheels that are sent along."""
-    online = not wanted.offline and environment.pip(*PROBE, "--dest", str(environment.folder / "tmp")).status == 0
+    online = not options.offline and environment.pip(*PROBE, "--dest", str(environment.folder / "tmp")).status == 0
     if online:
         files = [wheel]
         proxy_note = f" through {environment.cluster.proxy}" if environment.cluster.proxy else ""
@@ -183,18 +183,18 @@ def _install_wheel(environment: _Installation, wheel: Path, wanted: Wanted) -> N
     else:
         environment.report(
             "not trying the package index from the cluster (--offline)"
-            if wanted.offline
+            if options.offline
             else "the cluster does not reach a package index: collecting wheels here to send them"
         )
         house = environment.local_folder / "wheelhouse"
         target = wheelhouse.parse(environment.run(str(environment.own_python), "-c", wheelhouse.ASK))
-        wheelhouse.collect(wheel, wanted.extra, target, house)
+        wheelhouse.collect(wheel, options.extra, target, house)
         files = sorted({wheel.name: wheel, **{path.name: path for path in house.iterdir()}}.values())
     sent_folder = environment.send(files)
     environment.report(f"sent {len(files)} wheel{'' if len(files) == 1 else 's'}")
     environment.report("installing it, which takes some minutes")
     source = [] if online else ["--no-index", "--find-links", str(sent_folder)]
-    requirement = f"{sent_folder / wheel.name}[{wanted.extra}]"
+    requirement = f"{sent_folder / wheel.name}[{options.extra}]"
     _done(
         environment.pip("install", "--quiet", "--only-binary=:all:", *source, requirement),
         "pip could not install the engine",

@@ -120,13 +120,13 @@ def proven(connection: Ssh, host: SshHost) -> str:
     try:
         connection.run(["true"], PurePosixPath("/"))
     except LoginRefused as error:
-        if "publickey" in error.offered:
+        if "publickey" in error.methods:
             return (
                 "but the server does not accept the key. Unless the site has keys registered elsewhere, your folders "
                 f"there must not be writable by others: {ssh_config.typed(host.alias)} chmod go-w . .ssh "
                 ".ssh/authorized_keys"
             )
-        return f"the site asks for more than a key at each login: {', '.join(sorted(error.offered))}"
+        return f"the site asks for more than a key at each login: {', '.join(sorted(error.methods))}"
     finally:
         connection.close()
     return "the key works: no password from now on"

@@ -8,7 +8,7 @@ from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import HostUnknown, HpcbrewError, LoginRefused, TransportError
 from hpcbrew.file_lock import busy, exclusive
 from hpcbrew.setup import engine_variant, install_engine, scratch
-from hpcbrew.setup.install_engine import Moving, Wanted
+from hpcbrew.setup.install_engine import InstallOptions, Moving
 from hpcbrew.setup.report import Report
 from hpcbrew.transports.base import Transport
 from hpcbrew.transports.connect import connect
@@ -35,8 +35,8 @@ def run(
 ) -> Transport:
     """Reports what each step did, and returns the transport to the cluster.
 
-    `gpus`: whether to install the engine for GPUs; None to find out. `offline`: see `Wanted`. Raises HpcbrewError,
-    which names the step; the steps before it are done, and will be found done when setup is repeated.
+    `gpus`: whether to install the engine for GPUs; None to find out. `offline`: see `InstallOptions`. Raises
+    HpcbrewError, which names the step; the steps before it are done, and will be found done when setup is repeated.
     """
     with _step("login", report) as step_report:
         transport = _login(cluster, person, step_report)
@@ -51,7 +51,7 @@ def run(
         report(f"engine: another setup of {cluster.name} is running on this machine: waiting for it to end")
     with exclusive(work), _step("engine", report) as step_report:
         extra = engine_variant.choose(transport, cluster, gpus, step_report)
-        install_engine.install(transport, cluster, root, Wanted(extra, offline), moving, step_report)
+        install_engine.install(transport, cluster, root, InstallOptions(extra, offline), moving, step_report)
     return transport
 
 

@@ -83,21 +83,21 @@ def of_list(path: Path) -> Pictures:
 
     Raises RequestError and ManifestError.
     """
-    listed = file_lists.read_images(path, str(path))
-    if not listed.labels:
+    image_list = file_lists.read_images(path, str(path))
+    if not image_list.labels:
         raise RequestError(f"{path}: has no labels: write one picture per line, NAME LABEL, with classes from 0 on")
-    first_lines, classes = listed.first_lines(), max(listed.labels) + 1
-    if min(listed.labels) < 0 or classes < 2:
-        wrong = min(listed.labels)
-        raise RequestError(f"{path}:{first_lines[wrong]}: label {wrong}: number two or more classes from 0 on")
+    first_lines, classes = image_list.first_lines(), max(image_list.labels) + 1
+    if min(image_list.labels) < 0 or classes < 2:
+        lowest = min(image_list.labels)
+        raise RequestError(f"{path}:{first_lines[lowest]}: label {lowest}: number two or more classes from 0 on")
     if len(first_lines) < classes:
         empty = next(number for number in range(classes) if number not in first_lines)
         raise RequestError(
             f"{path}: has labels up to {classes - 1} but no picture of class {empty}: number the classes from 0 on"
         )
-    root, members = file_lists.root_and_members("", listed.names, path, path, str(path))
+    root, members = file_lists.root_and_members("", image_list.names, path, path, str(path))
     labels: dict[str, int] = {}
-    for name, label, line in zip(listed.names, listed.labels, listed.lines, strict=True):
+    for name, label, line in zip(image_list.names, image_list.labels, image_list.lines, strict=True):
         if labels.setdefault(name, label) != label:
             raise RequestError(f"{path}:{line}: {name} has label {label} here but {labels[name]} before: give it one")
     labelled = [(str(member), label) for member, label in zip(members, labels.values(), strict=True)]

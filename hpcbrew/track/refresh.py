@@ -140,7 +140,7 @@ def _observe(site: Site, records: list[JobRecord]) -> list[TrackedJob]:
 
 def _written(records: list[JobRecord], tracked: list[TrackedJob], ledger: Ledger) -> list[TrackedJob]:
     with ledger.together():
-        return [_record(before, now, ledger) for before, now in zip(records, tracked, strict=True)]
+        return [_record(old_record, job, ledger) for old_record, job in zip(records, tracked, strict=True)]
 
 
 def glance(site: Site, tracked: TrackedJob) -> TrackedJob | None:
@@ -300,12 +300,12 @@ def _judged(record: JobRecord, folder: FolderRecords, report: QstatReport | None
     return status
 
 
-def _with_words(site: Site, before: list[JobRecord], tracked: list[TrackedJob]) -> list[TrackedJob]:
+def _with_words(site: Site, old_records: list[JobRecord], tracked: list[TrackedJob]) -> list[TrackedJob]:
     """Adds to jobs that have just failed the engine's own words, if their logs can be read; for at most LOGS jobs, so
     that nobody waits long."""
     failed = [
         n
-        for n, (record, job) in enumerate(zip(before, tracked, strict=True))
+        for n, (record, job) in enumerate(zip(old_records, tracked, strict=True))
         if job.record.status != record.status and job.record.status.exit_status == ExitCode.WRONG
     ]
     tracked = list(tracked)
@@ -328,9 +328,9 @@ def _with_points(site: Site, tracked: list[TrackedJob]) -> list[TrackedJob]:
     return tracked
 
 
-def _with_ends_seen(site: Site, before: list[JobRecord], tracked: list[TrackedJob]) -> list[TrackedJob]:
+def _with_ends_seen(site: Site, old_records: list[JobRecord], tracked: list[TrackedJob]) -> list[TrackedJob]:
     """Searches the run folders of jobs with doubtful ends, which are reported only after that."""
-    changed = [n for n, job in enumerate(tracked) if job.record.status != before[n].status]
+    changed = [n for n, job in enumerate(tracked) if job.record.status != old_records[n].status]
     doubtful = [n for n in changed if ends.doubtful(tracked[n].record.status)]
     if not doubtful:
         return tracked
@@ -339,7 +339,7 @@ def _with_ends_seen(site: Site, before: list[JobRecord], tracked: list[TrackedJo
         statuses = ends.resolved(site.transport, [tracked[n].record for n in doubtful])
     except HpcbrewError as error:
         for n in doubtful:
-            tracked[n] = replace(tracked[n], record=before[n], trouble=str(error))
+            tracked[n] = replace(tracked[n], record=old_records[n], trouble=str(error))
         return tracked
     for n, status in zip(doubtful, statuses, strict=True):
         tracked[n] = replace(tracked[n], record=replace(tracked[n].record, status=status))
@@ -356,11 +356,11 @@ def _ended(job_id: str, report: QstatReport | None) -> bool:
     return view is not None and view.status.state.final
 
 
-def _record(before: JobRecord, tracked: TrackedJob, ledger: Ledger) -> TrackedJob:
+def _record(old_record: JobRecord, tracked: TrackedJob, ledger: Ledger) -> TrackedJob:
     """Records in the ledger what is new about a job: its id, if that was not known, and its state."""
     record = tracked.record
-    if before.id is None and record.id is not None:
+    if old_record.id is None and record.id is not None:
         ledger.accepted(record.token, record.id)
-    if record.status != before.status:
+    if record.status != old_record.status:
         ledger.settle(record.token, record.status, tracked.outcome.as_text() if record.status.state.final else None)
     return tracked

@@ -59,10 +59,10 @@ def remove(removal: Removal, ledger: Ledger) -> None:
 def _needing(record: JobRecord, site: Site, ledger: Ledger) -> JobRecord | None:
     """Returns a job that has not ended and whose script names the run folder, such as one resumed from it. A script
     that cannot be read is assumed to name it."""
-    others = [other for other in ledger.live() if other.address == record.address and other.token != record.token]
-    scripts = site.transport.read_all([other.run_folder / layout.SCRIPT for other in others]) if others else []
+    other_jobs = [job for job in ledger.live() if job.address == record.address and job.token != record.token]
+    scripts = site.transport.read_all([job.run_folder / layout.SCRIPT for job in other_jobs]) if other_jobs else []
     name = record.run_folder.name.encode()
-    for other, script in zip(others, scripts, strict=True):
+    for job, script in zip(other_jobs, scripts, strict=True):
         if isinstance(script, NoRecord) or (script and name in script):
-            return other
+            return job
     return None

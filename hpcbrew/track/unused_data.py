@@ -67,8 +67,12 @@ def parse_list(answer: CommandResult, root: str) -> list[str]:
     if answer.status != 0:
         raise TransportError(f"{root}: cannot be searched: {answer.words}")
     rows = [row.partition(" ")[::2] for row in answer.out.split("\0")]
-    used = {PurePosixPath(name).name for kind, name in rows if kind == "used"}  # digests, without what follows them
-    return sorted(name for kind, name in rows if kind == "item" and ITEM.fullmatch(name) and name[:32] not in used)
+    used_digests = {
+        PurePosixPath(name).name for kind, name in rows if kind == "used"
+    }  # digests, without what follows them
+    return sorted(
+        name for kind, name in rows if kind == "item" and ITEM.fullmatch(name) and name[:32] not in used_digests
+    )
 
 
 def parse_sizes(answer: CommandResult, items: Sequence[str]) -> dict[str, int]:

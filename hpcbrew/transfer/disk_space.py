@@ -71,15 +71,15 @@ def parse(out: str) -> dict[str, Room]:
     return rooms
 
 
-def judge(sent: int | None, folder: str, room: Room | None, snapshots: int = 0) -> str:
-    """Returns a warning if sending `sent` bytes (None: nothing) leaves little space in the folder, or less than a job's
+def judge(data_bytes: int | None, folder: str, room: Room | None, snapshots: int = 0) -> str:
+    """Returns a warning if sending `data_bytes` (None: nothing) leaves little space in the folder, or less than a job's
     `snapshots` take; empty if there is enough.
 
     Raises RequestError if they do not fit.
     """
     if room is None:
         return ""
-    size = sent or 0
+    size = data_bytes or 0
     free = f"{short_size(room.free)} of {short_size(room.total)} are free there ({room.bound})"
     if size > room.free:
         raise RequestError(
@@ -92,7 +92,7 @@ def judge(sent: int | None, folder: str, room: Room | None, snapshots: int = 0) 
             f"{folder}: {free}{clause} and the job's snapshots take about {short_size(snapshots)}: raise snapshot: to "
             "write fewer, or give --keep 2 to keep fewer"
         )
-    if sent is not None and room.free - size < LITTLE:
+    if data_bytes is not None and room.free - size < LITTLE:
         remaining = short_size(room.free - size)
         return f"{folder}: {free}, and {short_size(size)} must be sent, which leaves {remaining} for what jobs write"
     return ""
@@ -103,16 +103,16 @@ def _file_system(row: str) -> Room | None:
     return Room(int(match[1]) * KIB, int(match[2]) * KIB, "file system") if match else None
 
 
-def _quota(row: str, whose: str = "quota") -> Room | None:
+def _quota(row: str, bound: str = "quota") -> Room | None:
     """Reads a quota. The bound is the hard limit, or else the soft one; 0 means no limit."""
     match = _QUOTA.match(row)
     limit = (int(match[3]) or int(match[2])) if match else 0
-    return Room(limit * KIB, max(0, limit - int(match[1])) * KIB, whose) if match and limit else None
+    return Room(limit * KIB, max(0, limit - int(match[1])) * KIB, bound) if match and limit else None
 
 
 READERS: dict[str, Callable[[str], Room | None]] = {
     "@df": _file_system,
     "@quota": _quota,
-    "@group": partial(_quota, whose="quota of its group"),
-    "@project": partial(_quota, whose="quota of its project"),
+    "@group": partial(_quota, bound="quota of its group"),
+    "@project": partial(_quota, bound="quota of its project"),
 }

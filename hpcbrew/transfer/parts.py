@@ -37,10 +37,10 @@ def name(digest: str) -> str:
     return f"{digest}.{host}-{_machine()}{SUFFIX}"
 
 
-def sweep(transport: Transport, folder: PurePosixPath, kept: list[str]) -> None:
+def sweep(transport: Transport, folder: PurePosixPath, parts_in_use: list[str]) -> None:
     """Removes the parts in a data folder, of this machine and others, that have not changed for `DAYS`, except those in
-    `kept`, which are about to be continued. What cannot be removed stays. Raises TransportError."""
-    command = ["bash", "-c", SWEEP, "bash", str(DAYS), *kept]
+    `parts_in_use`, which are about to be continued. What cannot be removed stays. Raises TransportError."""
+    command = ["bash", "-c", SWEEP, "bash", str(DAYS), *parts_in_use]
     transport.run(command, folder, idempotent=True, idle_timeout=CLEARING)
 
 

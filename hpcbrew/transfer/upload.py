@@ -115,8 +115,8 @@ def _absent(
 
 def _needed(item: Item, root: PurePosixPath, transport: Transport, present: set[str]) -> int:
     """Returns the bytes that an item takes there, in whole blocks, beyond what has already arrived of it."""
-    arrived = transport.sizes(root / item.part) if item.part.name in present else {}
-    sizes = (upload.size - min(upload.size, arrived.get(name, 0)) for name, upload in item.by_name.items())
+    sizes_there = transport.sizes(root / item.part) if item.part.name in present else {}
+    sizes = (upload.size - min(upload.size, sizes_there.get(name, 0)) for name, upload in item.by_name.items())
     return sum(-(-size // BLOCK) * BLOCK for size in sizes)
 
 
@@ -139,16 +139,16 @@ def _send(item: Item, root: PurePosixPath, transport: Transport, on_bytes: OnByt
 
 def _send_files(item: Item, part: PurePosixPath, transport: Transport, on_bytes: OnBytes) -> None:
     """Sends small files many at a time, and large ones in chunks."""
-    arrived = transport.sizes(part)
+    sizes_there = transport.sizes(part)
     small: dict[PurePosixPath, bytes] = {}
     pieces: list[Piece] = []
     for name, upload in item.by_name.items():
         assert upload.source is not None, name
         if upload.size >= SMALL:
-            missing = _missing(upload.source, upload.size, part / name, name in arrived, transport)
+            missing = _missing(upload.source, upload.size, part / name, name in sizes_there, transport)
             on_bytes(upload.size - sum(chunk.size for chunk in missing))
             pieces += [Piece(upload.source, part / name, chunk) for chunk in missing]
-        elif arrived.get(name) == upload.size:
+        elif sizes_there.get(name) == upload.size:
             on_bytes(upload.size)
         else:
             small[name] = upload.source.read_bytes()

@@ -36,24 +36,24 @@ class HostKeys(paramiko.MissingHostKeyPolicy):
         self.host = host
         self.prompter = prompter
         self.say = say
-        self.known: KnownHost = known_hosts.search(host)
+        self.known_host: KnownHost = known_hosts.search(host)
 
     def preferred(self, kinds: tuple[str, ...]) -> tuple[str, ...]:
         """Returns the key types in the order in which to ask the host for them: known ones first."""
-        known = [k for kind in self.known.kinds for k in _SIGNATURES.get(kind, (kind,)) if k in kinds]
-        return (*known, *(kind for kind in kinds if kind not in known))
+        known_kinds = [k for kind in self.known_host.kinds for k in _SIGNATURES.get(kind, (kind,)) if k in kinds]
+        return (*known_kinds, *(kind for kind in kinds if kind not in known_kinds))
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
         """Is called for every key, since paramiko itself is given no known keys."""
-        verdict = self.known.judge(key.asbytes())
+        verdict = self.known_host.judge(key.asbytes())
         if verdict is Verdict.KNOWN:
             return
-        if verdict is not Verdict.REVOKED and self.known.authorities:
+        if verdict is not Verdict.REVOKED and self.known_host.authorities:
             raise ClientOnly("host certificates (@cert-authority)")
         if verdict is not Verdict.NEW:
             if self.host.any_key:
                 raise ClientOnly("StrictHostKeyChecking no, and the host key is not the known one")
-            raise _alarm(self.host, verdict, key, self.known)
+            raise _alarm(self.host, verdict, key, self.known_host)
         new_fingerprint = fingerprint(key)
         accepted = self.host.new_keys == "accept" or (
             self.host.new_keys == "ask"
@@ -73,14 +73,14 @@ _SIGNATURES = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")}
 """The signature algorithms of a key type, where they differ from its name."""
 
 
-def _alarm(host: SshHost, verdict: Verdict, key: paramiko.PKey, known: KnownHost) -> TransportError:
+def _alarm(host: SshHost, verdict: Verdict, key: paramiko.PKey, known_host: KnownHost) -> TransportError:
     address, offered_key = f"{host.user}@{host.hostname}:{host.port}", f"{key.get_name()} {fingerprint(key)}"
     if verdict is Verdict.REVOKED:
         return TransportError(
             f"{address}: its host key {offered_key} is marked @revoked in a known_hosts file and must not be trusted. "
             "Ask the site for its new key"
         )
-    known_keys = ", ".join(f"{k.kind} {_digest(k.blob)}" for k in known.keys if not k.marker)
+    known_keys = ", ".join(f"{k.kind} {_digest(k.blob)}" for k in known_host.keys if not k.marker)
     return TransportError(
         f"{address}: the host key has CHANGED. Known: {known_keys}; offered: {offered_key}. Someone may be "
         f"listening in. If the site confirms that it has new keys: ssh-keygen -R {host.known_as!r}, then try again"

@@ -27,13 +27,13 @@ _MAGIC = b"openssh-key-v1\0"
 class Identities:
     """Iterates over the keys to log in with. Notes why some could not be used, for the message if the login is refused.
 
-    `locked`: files for which nobody gave a passphrase; `unread`: keys that paramiko cannot use, but ssh may.
+    `locked_files`: those for which nobody gave a passphrase; `unread`: keys that paramiko cannot use, but ssh may.
     """
 
     def __init__(self, host: SshHost, prompter: Prompter) -> None:
         self._host = host
         self._prompter = prompter
-        self.locked: list[Path] = []
+        self.locked_files: list[Path] = []
         self.unread: list[str] = []
 
     def __iter__(self) -> Iterator[paramiko.PKey]:
@@ -81,7 +81,7 @@ class Identities:
     def _unlocked(self, path: Path) -> paramiko.PKey | None:
         passphrase = self._prompter.answer(f"Passphrase of {path}: ", secret=True)
         if passphrase is None:
-            self.locked.append(path)
+            self.locked_files.append(path)
             return None
         try:
             return paramiko.PKey.from_path(path, passphrase.encode())  # type: ignore[arg-type]  # cryptography wants bytes

@@ -127,23 +127,23 @@ class RemoteShell(ABC):
 
     def _once(self, script: str, task: str, stdin: Input, idle_timeout: float, most: int) -> ScriptResult:
         """Runs a script in a login shell, where the user's own commands would run too."""
-        marked, output = MarkedScript(script), CommandOutput(most=most)
+        marked_script, output = MarkedScript(script), CommandOutput(most=most)
 
         def attempt() -> int:
             chunks = iter([stdin]) if isinstance(stdin, bytes) else stdin()
-            return self._channel(marked.command, chunks, output, idle_timeout)
+            return self._channel(marked_script.command, chunks, output, idle_timeout)
 
         try:
             status = self._sessions.run(attempt)
         except TransportError:
             raise
         except BaseException:  # Ctrl-C: what was started there must not go on
-            self._end(marked, output)
+            self._end(marked_script, output)
             raise
         if status in process.GIVEN_UP:
-            self._end(marked, output)
+            self._end(marked_script, output)
         self._check(status, task, idle_timeout, most)
-        return marked.result(output, status, self._destination)
+        return marked_script.result(output, status, self._destination)
 
     def _check(self, status: int, task: str, idle_timeout: float, most: int = process.MOST) -> None:
         """Raises TransportError for a command that was given up."""
@@ -155,9 +155,9 @@ class RemoteShell(ABC):
                 "try it there by hand"
             )
 
-    def _end(self, marked: MarkedScript, output: CommandOutput) -> None:
+    def _end(self, marked_script: MarkedScript, output: CommandOutput) -> None:
         """Terminates what a script has started there, as far as possible."""
-        if command := marked.ending(output):
+        if command := marked_script.ending(output):
             with contextlib.suppress(TransportError):
                 self._channel(command, (), CommandOutput(), FAREWELL)
 

@@ -127,15 +127,17 @@ def _refused(
     address: str, host: SshHost, factors: "_Factors", error: paramiko.AuthenticationException
 ) -> TransportError:
     """Returns the error for a failed login, with advice; ClientOnly if ssh has further methods to try."""
-    offered = frozenset(error.offered if isinstance(error, _NoWayIn) else ())
-    further = [way for way in host.others if way in offered] or factors.keys.unread
+    methods = frozenset(error.methods if isinstance(error, _NoWayIn) else ())
+    further = [way for way in host.other_methods if way in methods] or factors.keys.unread
     if further:
         return ClientOnly(", ".join(further))
-    locked = [str(path) for path in factors.keys.locked]
+    locked_files = [str(path) for path in factors.keys.locked_files]
     advice = f"`{ssh_config.typed(host.alias)}` shows more; hpcbrew setup CLUSTER installs a key"
-    if locked:
-        advice = f"Not tried, since locked by a passphrase: {', '.join(locked)}. To unlock: ssh-add {locked[0]}"
-    return LoginRefused(f"{address}: the login was refused: {printable(str(error))}", offered, advice)
+    if locked_files:
+        advice = (
+            f"Not tried, since locked by a passphrase: {', '.join(locked_files)}. To unlock: ssh-add {locked_files[0]}"
+        )
+    return LoginRefused(f"{address}: the login was refused: {printable(str(error))}", methods, advice)
 
 
 def _socket(host: SshHost, jump: paramiko.SSHClient | None) -> ssh_line.Socket:
@@ -157,9 +159,9 @@ def _socket(host: SshHost, jump: paramiko.SSHClient | None) -> ssh_line.Socket:
 class _NoWayIn(paramiko.AuthenticationException):
     """All methods that the server accepts were tried, as far as the user has them."""
 
-    def __init__(self, offered: list[str]) -> None:
-        super().__init__(f"it accepts {', '.join(sorted(offered))}, but none of these worked")
-        self.offered = offered
+    def __init__(self, methods: list[str]) -> None:
+        super().__init__(f"it accepts {', '.join(sorted(methods))}, but none of these worked")
+        self.methods = methods
 
 
 class _Factors(AuthStrategy):

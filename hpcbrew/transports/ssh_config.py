@@ -47,7 +47,7 @@ class SshHost:
 
     `new_keys`: what to do with an unknown host key, `ask`, `accept` or `refuse`; `any_key`: whether a changed key is
     accepted too. `agent`: the socket of the agent with the keys, `SSH_AUTH_SOCK` for the one that this variable names,
-    or None. `methods`: the authentication methods that may be tried; `others`: further ones that only ssh knows.
+    or None. `methods`: the authentication methods that may be tried; `other_methods`: further ones that only ssh knows.
     `client_only`: an option in use that only ssh itself can honour.
     """
 
@@ -65,7 +65,7 @@ class SshHost:
     any_key: bool = False
     agent: str | None = "SSH_AUTH_SOCK"
     methods: tuple[str, ...] = METHODS
-    others: tuple[str, ...] = ()
+    other_methods: tuple[str, ...] = ()
     jumps: tuple[str, ...] = ()
     proxy_command: str | None = None
     connect_timeout: float = PATIENCE
@@ -145,7 +145,7 @@ def parse(destination: str, answer: CommandResult, is_file: Callable[[str], bool
         any_key=strict in ("no", "off", "false"),
         agent=_agent(values["identityagent"], tokens),
         methods=tuple(way for way in ways if way in METHODS),
-        others=tuple(way for way in ways if way not in METHODS),
+        other_methods=tuple(way for way in ways if way not in METHODS),
         jumps=tuple(filled(j, tokens) for j in first("proxyjump").split(",") if j),
         proxy_command=first("proxycommand") or None,
         connect_timeout=seconds(timeout, PATIENCE),

@@ -6,7 +6,7 @@ import pytest
 from engine.proto import caffe_pb2 as pb
 from hpcbrew.errors import ManifestError
 from hpcbrew.plan import file_lists
-from hpcbrew.plan.file_lists import Listed
+from hpcbrew.plan.file_lists import ImageList
 
 ASKED = 'net.prototxt:3: layer "in" (ImageData): image_data_param.source'
 NET = Path("/nets/net.prototxt")
@@ -29,13 +29,13 @@ def test_an_hdf5_list_has_paths_one_or_several_a_line(listing) -> None:
 
 
 def test_names_of_images_may_hold_spaces(listing) -> None:
-    assert file_lists.read_images(listing("a.jpg 0\n\ntwo words.jpg -1\n"), ASKED) == Listed(
+    assert file_lists.read_images(listing("a.jpg 0\n\ntwo words.jpg -1\n"), ASKED) == ImageList(
         ["a.jpg", "two words.jpg"], [0, -1], [1, 3]
     )
 
 
 def test_a_list_of_images_without_labels(listing) -> None:
-    assert file_lists.read_images(listing("a.jpg\n\nb.jpg\n"), ASKED) == Listed(["a.jpg", "b.jpg"])
+    assert file_lists.read_images(listing("a.jpg\n\nb.jpg\n"), ASKED) == ImageList(["a.jpg", "b.jpg"])
 
 
 def test_images_with_several_numbers(listing) -> None:
@@ -131,7 +131,7 @@ def test_what_caffe_would_join_wrongly_is_refused(listing, root: str, names: lis
 
 
 def test_each_label_is_known_by_its_first_line() -> None:
-    assert Listed(["a", "b", "c"], [1, 0, 1], [1, 2, 4]).first_lines() == {1: 1, 0: 2}
+    assert ImageList(["a", "b", "c"], [1, 0, 1], [1, 2, 4]).first_lines() == {1: 1, 0: 2}
 
 
 def test_a_list_of_videos_names_their_frames(listing) -> None:

@@ -14,7 +14,7 @@ from hpcbrew.clusters.profiles import Cluster
 from hpcbrew.errors import HpcbrewError, TransportError
 from hpcbrew.setup import cleanup, install_engine
 from hpcbrew.setup import wheel as wheels
-from hpcbrew.setup.install_engine import Wanted
+from hpcbrew.setup.install_engine import InstallOptions
 
 # A Python whose virtual environments find pip instead of installing it: that takes ten times as long as all the rest.
 QUICK = """
@@ -69,7 +69,7 @@ def install(login_home, site: Cluster, *, offline: bool = False) -> list[str]:
     Path(root).mkdir(exist_ok=True)
     moving = lambda verb, total: nullcontext(lambda size: None)  # noqa: E731
     said: list[str] = []
-    install_engine.install(login_home.transport, site, root, Wanted("engine", offline), moving, said.append)
+    install_engine.install(login_home.transport, site, root, InstallOptions("engine", offline), moving, said.append)
     return said
 
 
