@@ -39,15 +39,15 @@ def path(site: Checked) -> Iterator[Finding]:
     if site.cluster.scheduler != "pbs":
         return
     remote = isinstance(site.transport, RemoteShell)
-    missing = _listed(site.transport.run(["sh", "-c", LISTED, "sh", *NEEDED], TOP).out)
-    if missing:
+    missing_commands = _listed(site.transport.run(["sh", "-c", LISTED, "sh", *NEEDED], TOP).out)
+    if missing_commands:
         shell, place = ("a login shell", "in ~/.bash_profile there") if remote else ("this shell", "to its PATH")
         remedy = f"add PBS {place}, such as: export PATH=/opt/pbs/bin:$PATH"
-        yield Finding("PATH", Mark.BAD, f"{shell} does not find {', '.join(missing)}", remedy)
+        yield Finding("PATH", Mark.BAD, f"{shell} does not find {', '.join(missing_commands)}", remedy)
         return
     if isinstance(site.transport, RemoteShell):
-        plain = site.transport.plain(f"sh -c '{LISTED}' sh {' '.join(NEEDED)}")
-        if _listed(plain.out):
+        plain_answer = site.transport.plain(f"sh -c '{LISTED}' sh {' '.join(NEEDED)}")
+        if _listed(plain_answer.out):
             yield Finding("PATH", Mark.OK, "PBS is found only by login shells, which hpcbrew uses")
             return
     yield Finding("PATH", Mark.OK, "PBS is found, by login shells and others")

@@ -25,9 +25,9 @@ def version(site: Checked) -> Iterator[Finding]:
     product = pbs_site.parse_version(_ask(site, pbs_site.VERSION))
     torque, style = product.name == "Torque", site.cluster.resources.style
     if torque != (style == "nodes"):
-        fitting = "nodes" if torque else "select"
+        right_style = "nodes" if torque else "select"
         found = f"{product.name} {product.version} does not read the profile's resources.style: {style}"
-        yield Finding("scheduler", Mark.BAD, found, f"resources: {{style: {fitting}}} in the profile")
+        yield Finding("scheduler", Mark.BAD, found, f"resources: {{style: {right_style}}} in the profile")
     else:
         yield Finding("scheduler", Mark.OK, f"{product.name} {product.version}")
     server = pbs_site.parse_server(_ask(site, pbs_site.SERVER))
@@ -54,26 +54,26 @@ def compare(cluster: Cluster, site_queues: dict[str, Queue]) -> Iterator[Finding
     if cluster.queue and cluster.queue not in names:
         names.append(cluster.queue)
     for name in names:
-        mine = cluster.queue == name
+        is_default = cluster.queue == name
         if name not in site_queues:
-            key = "queue: NAME" if mine else f"queues: {{{name}: null}}"
+            key = "queue: NAME" if is_default else f"queues: {{{name}: null}}"
             remedy = f"{key} in the profile; it has {', '.join(site_queues)}"
-            yield Finding(f"queue {name}", Mark.BAD if mine else Mark.WARN, "does not exist", remedy)
+            yield Finding(f"queue {name}", Mark.BAD if is_default else Mark.WARN, "does not exist", remedy)
             continue
         queue = site_queues[name]
         wrong = list(_differences(cluster, queue))
         if not queue.open:
             state = "accepts no jobs" if not queue.enabled else "starts no jobs"
-            remedy = "choose another with --queue" + (", or with queue: NAME in the profile" if mine else "")
-            yield Finding(f"queue {name}", Mark.BAD if mine else Mark.WARN, f"{state} for now", remedy)
+            remedy = "choose another with --queue" + (", or with queue: NAME in the profile" if is_default else "")
+            yield Finding(f"queue {name}", Mark.BAD if is_default else Mark.WARN, f"{state} for now", remedy)
         elif queue.routed and name in (*cluster.queues, cluster.queue):
             remedy = f"--queue {_route_to(name, site_queues)}; in the profile, name that instead of {name}"
             found = "accepts jobs only from a routing queue, and qsub refuses those that name it"
-            yield Finding(f"queue {name}", Mark.BAD if mine else Mark.WARN, found, remedy)
+            yield Finding(f"queue {name}", Mark.BAD if is_default else Mark.WARN, found, remedy)
         elif wrong:
             differences, remedies, contrary = zip(*wrong, strict=True)
             remedy = f"queues: {{{name}: {{{', '.join(remedies)}}}}} in the profile"
-            mark = Mark.BAD if mine and any(contrary) else Mark.WARN
+            mark = Mark.BAD if is_default and any(contrary) else Mark.WARN
             yield Finding(f"queue {name}", mark, "; ".join(differences), remedy)
         else:
             route = f", through queue {_route_to(name, site_queues)} only" if queue.routed else ""
@@ -103,8 +103,8 @@ def _differences(cluster: Cluster, queue: Queue) -> Iterator[tuple[str, str, boo
             continue
         as_text = clock if key == "walltime" else str
         value = f'"{clock(site)}"' if key == "walltime" else str(site)
-        has = "no limit" if profile is None else as_text(profile)
-        yield f"{key} is {as_text(site)}, but the profile says {has}", f"{key}: {value}", profile is not None
+        profile_limit = "no limit" if profile is None else as_text(profile)
+        yield f"{key} is {as_text(site)}, but the profile says {profile_limit}", f"{key}: {value}", profile is not None
 
 
 def limits(queue: Queue) -> str:
@@ -203,8 +203,8 @@ def _asks_too_much(cluster: Cluster, largest: int) -> Iterator[tuple[str, str]]:
 
 def count(cluster: Cluster, nodes: list[Node]) -> Iterator[Finding]:
     """Counts GPUs. `nodes`: all nodes of the site, including those without GPUs."""
-    having = [node for node in nodes if node.up and node.gpus]
-    total = sum(node.gpus for node in having)
+    gpu_nodes = [node for node in nodes if node.up and node.gpus]
+    total = sum(node.gpus for node in gpu_nodes)
     if not total:
         if cluster.gpus_per_node:
             remedy = "gpus_per_node: 0 in the profile, or ask the site when its GPU nodes are back"
@@ -215,10 +215,10 @@ def count(cluster: Cluster, nodes: list[Node]) -> Iterator[Finding]:
     kinds = [
         f"{name} {_free(matching)}"
         for name, kind in cluster.gpu_types.items()
-        if kind.select and (matching := [node for node in having if _has(node, kind.select)])
+        if kind.select and (matching := [node for node in gpu_nodes if _has(node, kind.select)])
     ]
-    found = _free(having) + (f": {', '.join(kinds)}" if kinds else "")
-    most = max(node.gpus for node in having)
+    found = _free(gpu_nodes) + (f": {', '.join(kinds)}" if kinds else "")
+    most = max(node.gpus for node in gpu_nodes)
     if cluster.gpus_per_node != "detect" and most < cluster.gpus_per_node:
         found += f"; a node has {most} at most, but the profile says {cluster.gpus_per_node}"
         yield Finding("GPUs", Mark.WARN, found, f"gpus_per_node: {most} in the profile")

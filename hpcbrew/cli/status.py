@@ -105,10 +105,10 @@ def _looked_at(
     """Returns the jobs: those that have not ended or were lost as their clusters now report them, the others as last
     known."""
     open_ends = [r for r in records if not r.status.state.final or r.status.state is JobState.LOST]
-    fresh = {w.record.token: w for w in refresh(open_ends, ledger, sites)}
-    _look_back([r for r in records if r.token not in fresh], ledger, sites, named=named)
+    by_token = {w.record.token: w for w in refresh(open_ends, ledger, sites)}
+    _look_back([r for r in records if r.token not in by_token], ledger, sites, named=named)
     outcomes = ledger.outcomes()
-    return [fresh.get(record.token) or as_kept(record, outcomes) for record in records]
+    return [by_token.get(record.token) or as_kept(record, outcomes) for record in records]
 
 
 def _look_back(ended_jobs: list[JobRecord], ledger: Ledger, sites: dict[Address, Site], *, named: bool) -> None:

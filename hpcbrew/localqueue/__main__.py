@@ -97,15 +97,15 @@ def qstat(ids: list[str], slots: int) -> int:
                 if job is None:
                     print(f"qstat: Unknown Job Id {job_id}", file=sys.stderr)
                     status = UNKNOWN
-        waiting = store.jobs(db, f"{store.RUNNABLE} AND state = 'Q'")
+        waiting_jobs = store.jobs(db, f"{store.RUNNABLE} AND state = 'Q'")
         members = {job.seq: store.members(db, job.seq) for job in jobs if job.is_array}
-        free = [lock for n in range(slots) if (lock := store.take_slot(n)) is not None]
-        for lock in free:
+        free_slots = [lock for n in range(slots) if (lock := store.take_slot(n)) is not None]
+        for lock in free_slots:
             lock.close()
-        if waiting and not free and store.none_at_work(db, min(job.ctime for job in waiting)):
+        if waiting_jobs and not free_slots and store.none_at_work(db, min(job.ctime for job in waiting_jobs)):
             comment = f"{LEFT_BEHIND} (lsof {store.slot_lock(0)} names it)"
-            jobs = [replace(job, comment=comment) if job in waiting else job for job in jobs]
-    if waiting and free:
+            jobs = [replace(job, comment=comment) if job in waiting_jobs else job for job in jobs]
+    if waiting_jobs and free_slots:
         _runner().start(slots)
     print(qstat_json.show(jobs, members))
     return status
@@ -147,8 +147,8 @@ def _delete(db: sqlite3.Connection, job: Job) -> None:
 
 
 def _hold(db: sqlite3.Connection, job: Job) -> None:
-    waiting = {"state": "H", "substate": 20} if job.state == "Q" else {}
-    store.change(db, job.seq, held=1, **waiting)
+    changes = {"state": "H", "substate": 20} if job.state == "Q" else {}
+    store.change(db, job.seq, held=1, **changes)
 
 
 def _release(db: sqlite3.Connection, job: Job) -> None:

@@ -90,10 +90,10 @@ def _dependency(db: sqlite3.Connection, job: Job) -> bool | None:
             prerequisite = store.find(db, job_id)
             if prerequisite is None:
                 return False
-            well = prerequisite.exit_status == 0 and prerequisite.substate == 92
+            success = prerequisite.exit_status == 0 and prerequisite.substate == 92
             if prerequisite.state != "F":
                 outcome = None
-            elif (kind == "afterok" and not well) or (kind == "afternotok" and well):
+            elif (kind == "afterok" and not success) or (kind == "afternotok" and success):
                 return False
     return outcome
 

@@ -131,9 +131,9 @@ def add_array(
     """Adds an array: one row that is never run itself, and one for each of its jobs."""
     seq = add(db, name, workdir, options, environment)
     first, last = options["array"]
-    plain = {key: value for key, value in options.items() if key != "array"}
+    job_options = {key: value for key, value in options.items() if key != "array"}
     for index in range(first, last + 1):
-        add(db, name, workdir, {**plain, "array_of": seq, "array_index": index}, environment)
+        add(db, name, workdir, {**job_options, "array_of": seq, "array_index": index}, environment)
     return seq
 
 

@@ -131,9 +131,9 @@ def root_and_members(
         raise ManifestError(f"{location}: root_folder {root_folder!r} is put before each name as it is: end it with /")
     if not root_folder and any(absolute):
         if not all(absolute):
-            odd = unique[absolute.index(False)]
+            relative_name = unique[absolute.index(False)]
             raise ManifestError(
-                f"{location}: {listing} lists absolute paths, but also {odd!r}: use one kind or the other"
+                f"{location}: {listing} lists absolute paths, but also {relative_name!r}: use one kind or the other"
             )
         return Path("/"), tuple(PurePosixPath(name).relative_to("/") for name in unique)
     members = tuple(PurePosixPath(name.lstrip("/")) for name in unique)

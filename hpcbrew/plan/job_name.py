@@ -58,8 +58,10 @@ def told_apart(net: str, solver: Path) -> str:
     the net's name says nothing, such as `net`, its folder's name is used: `cats` for `cats/solver.prototxt`."""
     name = net if _clean(net) not in SAYS_NOTHING else solver.parent.name
     base = _clean(name if _clean(name) not in SAYS_NOTHING else "")
-    further = [w for w in re.split(r"[^a-z0-9.]+", solver.stem.lower()) if w not in SAYS_NOTHING and w not in base]
-    return "-".join(filter(None, (base, *further))) or _clean(net) or _clean(solver.parent.name) or solver.stem
+    further_words = [
+        w for w in re.split(r"[^a-z0-9.]+", solver.stem.lower()) if w not in SAYS_NOTHING and w not in base
+    ]
+    return "-".join(filter(None, (base, *further_words))) or _clean(net) or _clean(solver.parent.name) or solver.stem
 
 
 def _clean(name: str) -> str:
@@ -68,9 +70,9 @@ def _clean(name: str) -> str:
 
 def _free(name: str, names_in_use: frozenset[str], longest: int) -> str:
     """Returns the name, with a number appended if another job has it: `lenet-2`."""
-    number, free = 1, name
-    while free in names_in_use:
+    number, candidate = 1, name
+    while candidate in names_in_use:
         number += 1
         ending = f"-{number}"
-        free = name[: longest - len(ending)] + ending
-    return free
+        candidate = name[: longest - len(ending)] + ending
+    return candidate

@@ -71,16 +71,16 @@ def warnings(
     it; `gpu_types`: all GPU types of the cluster, by name."""
     advice = memory.saving_advice("--")
     if resources.gpus and kind is not None and kind.memory is not None and bytes_needed > SHARE * kind.memory:
-        enough = [
+        sufficient_types = [
             name
             for name, gpu_type in gpu_types
             if gpu_type.memory is not None and SHARE * gpu_type.memory >= bytes_needed
         ]
-        larger = f", or --gpu-type {enough[0]}" if enough else ""
+        hint = f", or --gpu-type {sufficient_types[0]}" if sufficient_types else ""
         usable = short_size(int(SHARE * kind.memory))
         return [
             f"an iteration takes about {short_size(bytes_needed)} or more of GPU memory, but of the "
-            f"{short_size(kind.memory)} on this type of GPU, JAX gets {usable}. Take {advice}, or --recompute{larger}"
+            f"{short_size(kind.memory)} on this type of GPU, JAX gets {usable}. Take {advice}, or --recompute{hint}"
         ]
     if not resources.gpus and resources.mem is not None and bytes_needed + process(layers) > resources.mem:
         return [

@@ -45,9 +45,9 @@ def sources(module: str, places: Sequence[Path], location: str) -> dict[str, str
             text = _text(file, location)
             texts[str(path)] = text
             package = path.parent.parts
-            fresh = [each for each in _imports(_parsed(text, file, location), package) if each not in seen]
-            seen.update(fresh)
-            waiting += fresh
+            new_modules = [each for each in _imports(_parsed(text, file, location), package) if each not in seen]
+            seen.update(new_modules)
+            waiting += new_modules
     return texts
 
 

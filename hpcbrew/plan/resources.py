@@ -138,8 +138,8 @@ def gpu_kind(request: JobRequest, cluster: Cluster) -> str | None:
     if not request.gpus_per_node:
         return None
     of_queue = [name for name, kind in kinds.items() if request.queue and kind.queue == request.queue]
-    fitting = of_queue or ([cluster.gpu_type] if cluster.gpu_type else list(kinds))
-    return fitting[0] if len(fitting) == 1 else None
+    candidates = of_queue or ([cluster.gpu_type] if cluster.gpu_type else list(kinds))
+    return candidates[0] if len(candidates) == 1 else None
 
 
 RESERVATION = re.compile(r"[RSM][0-9]+")
@@ -173,8 +173,8 @@ def _check_queue(name: str, rules: Queue, cluster: Cluster, nodes: int, gpus: in
         allows = "that"
     else:
         return
-    better = next(iter(other_queues), None)
-    hint = f' "{better}" allows {allows}: hpcbrew submit … --queue {better}' if better else ""
+    better_queue = next(iter(other_queues), None)
+    hint = f' "{better_queue}" allows {allows}: hpcbrew submit … --queue {better_queue}' if better_queue else ""
     raise RequestError(f'{cluster.name}: queue "{name}" {fault}.{hint}')
 
 

@@ -189,8 +189,8 @@ def largest(nodes: Sequence[Node], chunk: Mapping[str, str]) -> dict[str, int] |
 def machines(nodes: Sequence[Node], chunk: Mapping[str, str]) -> int | None:
     """Returns how many machines can hold this chunk of `select` when empty; None if that is not known."""
     hosts = _hosts(nodes, chunk)
-    amounts = {name: amount(chunk[name]) or 0 for name in chunk if any(name in have for have in hosts)}
-    return sum(all(have.get(n, 0) >= least for n, least in amounts.items()) for have in hosts) if amounts else None
+    amounts = {name: amount(chunk[name]) or 0 for name in chunk if any(name in host for host in hosts)}
+    return sum(all(host.get(n, 0) >= least for n, least in amounts.items()) for host in hosts) if amounts else None
 
 
 def _hosts(nodes: Sequence[Node], chunk: Mapping[str, str]) -> list[dict[str, int]]:
@@ -198,10 +198,10 @@ def _hosts(nodes: Sequence[Node], chunk: Mapping[str, str]) -> list[dict[str, in
     hosts: dict[str, dict[str, int]] = {}
     for node in nodes:
         if offers(node, chunk):
-            have = hosts.setdefault(node.host, {})
+            amounts = hosts.setdefault(node.host, {})
             for name in chunk:
                 if (quantity := _countable(node, name, chunk[name])) is not None:
-                    have[name] = have.get(name, 0) + quantity
+                    amounts[name] = amounts.get(name, 0) + quantity
     return list(hosts.values())
 
 

@@ -31,9 +31,9 @@ def choose(transport: Transport, cluster: Cluster, for_gpus: bool | None, report
         fault = str(error).splitlines()[0]
         report(f"installing it for GPUs, since the profile lists them; the nodes could not be queried ({fault})")
         return GPUS
-    having = sum(node.gpus > 0 for node in nodes)
-    if having:
-        report(f"{having} of {len(nodes)} nodes have GPUs: installing the engine for them")
+    gpu_nodes = sum(node.gpus > 0 for node in nodes)
+    if gpu_nodes:
+        report(f"{gpu_nodes} of {len(nodes)} nodes have GPUs: installing the engine for them")
         return GPUS
     report(
         f"none of the {len(nodes)} nodes has a GPU (pbsnodes -a): installing the engine for CPUs, without CUDA; "

@@ -64,18 +64,18 @@ def rows(records: Sequence[JobRecord], ledger: Ledger, say: Say) -> list[Row]:
     read or are too long to be read whole. Raises TransportError if a run folder is gone."""
     pairs = [row for record in records for row in _rows(record, ledger, say)]
     solvers = [solver for _, solver in pairs]
-    different = {
+    differing_keys = {
         key
         for key in dict.fromkeys(key for solver in solvers for key in solver)
         if len({solver.get(key) for solver in solvers}) > 1
     }
     setting_sets = [set(row.settings.items()) for row, _ in pairs]
-    common = set.intersection(*setting_sets) if len(setting_sets) > 1 else set()
+    common_settings = set.intersection(*setting_sets) if len(setting_sets) > 1 else set()
     return [
         replace(
             row,
-            settings={k: v for k, v in solver.items() if k in different}
-            | {k: v for k, v in row.settings.items() if (k, v) not in common},
+            settings={k: v for k, v in solver.items() if k in differing_keys}
+            | {k: v for k, v in row.settings.items() if (k, v) not in common_settings},
         )
         for row, solver in pairs
     ]
@@ -85,19 +85,23 @@ def labels(compared: Sequence[Row]) -> list[str]:
     """Returns labels for legends, which tell the rows apart: name, settings, and the id if another row has the same."""
     names = [row.name for row in compared]
     own_settings = [_own_settings(row, compared) for row in compared]
-    plain = [_label(row.name, settings) for row, settings in zip(compared, own_settings, strict=True)]
+    plain_labels = [_label(row.name, settings) for row, settings in zip(compared, own_settings, strict=True)]
     return [
         label
-        if plain.count(label) == 1 and (settings or names.count(row.name) == 1)
+        if plain_labels.count(label) == 1 and (settings or names.count(row.name) == 1)
         else _label(f"{row.name} {row.id}", settings)
-        for label, settings, row in zip(plain, own_settings, compared, strict=True)
+        for label, settings, row in zip(plain_labels, own_settings, compared, strict=True)
     ]
 
 
 def _own_settings(row: Row, compared: Sequence[Row]) -> str:
     """Returns a row's settings except those that all rows share, which would not tell them apart."""
-    alike = {key for key, value in row.settings.items() if all(other.settings.get(key) == value for other in compared)}
-    return ", ".join(f"{key} {value}" for key, value in row.settings.items() if len(compared) == 1 or key not in alike)
+    common_keys = {
+        key for key, value in row.settings.items() if all(other.settings.get(key) == value for other in compared)
+    }
+    return ", ".join(
+        f"{key} {value}" for key, value in row.settings.items() if len(compared) == 1 or key not in common_keys
+    )
 
 
 def _label(name: str, settings: str) -> str:

@@ -79,8 +79,8 @@ def _array_status(transport: Transport, record: JobRecord) -> JobStatus:
     if not exit_records and not _files_named(transport, folders, layout.LOG):
         return JobStatus(JobState.NEVER_RAN, NEVER_BEGAN)
     if len(exit_records) < number:
-        silent = number - len(exit_records)
-        return replace(record.status, reason=f"{silent} of its {number} jobs left no exit record; {FORGOTTEN}")
+        missing = number - len(exit_records)
+        return replace(record.status, reason=f"{missing} of its {number} jobs left no exit record; {FORGOTTEN}")
     failures = sum(e.status != 0 for e in exit_records)
     return JobStatus(JobState.FAILED, f"{failures} of its {number} jobs failed", 1) if failures else DONE
 

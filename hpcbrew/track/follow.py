@@ -54,7 +54,7 @@ class SweepLook:
 def sweep(record: JobRecord, count: int, site: Site, ledger: Ledger, say: Say) -> Iterator[SweepLook]:
     """Yields a sweep of `count` points repeatedly, the last time when it has ended."""
     points = [TrackedJob(ledger.find(f"{record.token}[{n}]")) for n in range(1, count + 1)]
-    _, asking = LOCAL if record.address.transport == "local" else REMOTE
+    _, query_interval = LOCAL if record.address.transport == "local" else REMOTE
     while True:
         (tracked,) = lasting(lambda: refresh.look(site, [record], ledger), say)  # noqa: B023 - called at once
         open_ = [point.record for point in points if not point.record.status.state.final]
@@ -64,7 +64,7 @@ def sweep(record: JobRecord, count: int, site: Site, ledger: Ledger, say: Say) -
         if tracked.record.status.state.final:
             return
         record = tracked.record
-        wait(asking)
+        wait(query_interval)
 
 
 def looks(record: JobRecord, site: Site, ledger: Ledger, say: Say, rest: Rest | None = None) -> Iterator[TrackedJob]:
@@ -76,11 +76,11 @@ def looks(record: JobRecord, site: Site, ledger: Ledger, say: Say, rest: Rest | 
     if record.status.state.final and record.status.state is not JobState.LOST:
         yield refresh.as_kept(record, ledger.outcomes())  # the scheduler may have forgotten it
         return
-    steady, asking = LOCAL if record.address.transport == "local" else REMOTE
-    tracked, last_query, pause = TrackedJob(record), -asking, steady
+    read_interval, query_interval = LOCAL if record.address.transport == "local" else REMOTE
+    tracked, last_query, pause = TrackedJob(record), -query_interval, read_interval
     while True:
         latest = None
-        if rest is None and not tracked.trouble and time.monotonic() - last_query < asking:
+        if rest is None and not tracked.trouble and time.monotonic() - last_query < query_interval:
             latest = lasting(lambda: refresh.glance(site, tracked), say)  # noqa: B023 - called at once
         if latest is None:
             latest = lasting(lambda: refresh.look(site, [tracked.record], ledger)[0], say)  # noqa: B023
@@ -89,8 +89,8 @@ def looks(record: JobRecord, site: Site, ledger: Ledger, say: Say, rest: Rest | 
         yield tracked
         if tracked.record.status.state.final:
             return
-        pause = min(pause * 2, SLOW) if tracked.trouble else steady
+        pause = min(pause * 2, SLOW) if tracked.trouble else read_interval
         if rest is None:
             wait(pause)
         else:
-            rest(max(pause, asking), pause)
+            rest(max(pause, query_interval), pause)

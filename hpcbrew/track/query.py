@@ -88,8 +88,8 @@ def ids_by_folder(
     PBS is queried by job name, which a run folder's name contains, because all jobs together, including ended ones, may
     be very many. Raises SchedulerError or TransportError if there is no answer.
     """
-    every = folders is None or not scheduler.selects
-    report = poll(transport, scheduler) if every else _of_names(transport, scheduler, folders or ())
+    query_all = folders is None or not scheduler.selects
+    report = poll(transport, scheduler) if query_all else _of_names(transport, scheduler, folders or ())
     ids: dict[str, tuple[str, ...]] = {}
     for job_id, job in report.jobs.items():
         folder = _folder(job)

@@ -41,24 +41,25 @@ def _count(data: Contents) -> int:
 def _together(points: Sequence[FolderRecords]) -> Outcome:
     """Combines the points: the sum of their iterations, the best of their losses and tests, the time from the first
     start to the last end. Points that have not started are assumed to be as long as the longest of the others."""
-    going = [point.progress for point in points if point.progress]
+    progress_records = [point.progress for point in points if point.progress]
     ends = [point.exit.time for point in points if point.exit]
-    if not going:
+    if not progress_records:
         return Outcome(ended=max(ends, default=None))
-    longest = max(progress.max_iter for progress in going)
-    losses = [progress.loss for progress in going if progress.loss is not None]
+    longest = max(progress.max_iter for progress in progress_records)
+    losses = [progress.loss for progress in progress_records if progress.loss is not None]
     best: dict[str, Best] = {}
-    for name, value in ((name, value) for progress in going for name, value in progress.best.items()):
+    for name, value in ((name, value) for progress in progress_records for name, value in progress.best.items()):
         best_so_far = best.get(name)
         if best_so_far is None or (
             value.value < best_so_far.value if lower_is_better(name) else value.value > best_so_far.value
         ):
             best[name] = value
     total = Progress(
-        iteration=sum(progress.iteration for progress in going),
-        max_iter=sum(progress.max_iter for progress in going) + longest * (len(points) - len(going)),
+        iteration=sum(progress.iteration for progress in progress_records),
+        max_iter=sum(progress.max_iter for progress in progress_records)
+        + longest * (len(points) - len(progress_records)),
         loss=min(losses, default=None),
         best=best,
-        began=min((progress.began for progress in going if progress.began is not None), default=None),
+        began=min((progress.began for progress in progress_records if progress.began is not None), default=None),
     )
     return Outcome(total, max(ends, default=None))

@@ -115,15 +115,15 @@ def _fetch(
     """Fetches the files, and returns those that were here already."""
     with _write_errors(into):
         _claim(record, places, into)
-        have = _unchanged(record, files, transport, places)
+        unchanged = _unchanged(record, files, transport, places)
     for name, size in files.items():
-        if name in have:
+        if name in unchanged:
             on_bytes(size)
             continue
         with _write_errors(places[name]):
             places[name].parent.mkdir(parents=True, exist_ok=True)
             _fetch_file(record.run_folder / name, size, transport, places[name], on_bytes)
-    return frozenset(have)
+    return frozenset(unchanged)
 
 
 @contextlib.contextmanager
@@ -155,19 +155,19 @@ def _unchanged(
     record: JobRecord, files: Mapping[PurePosixPath, int], transport: Transport, places: Mapping[PurePosixPath, Path]
 ) -> set[PurePosixPath]:
     """Returns the files that are here already with the same size and digest."""
-    local = [name for name in files if places[name].is_file()]
-    local = [name for name in local if places[name].stat().st_size == files[name]]
+    candidates = [name for name in files if places[name].is_file()]
+    candidates = [name for name in candidates if places[name].stat().st_size == files[name]]
     unchanged: set[PurePosixPath] = set()
-    for start in range(0, len(local), TOGETHER):
-        some = local[start : start + TOGETHER]
-        idle_timeout = process.read_timeout(sum(files[name] for name in some))
-        command = ["sh", "-c", f'{SHA256}sha256 -- "$@"', "sha256sum", *map(str, some)]
+    for start in range(0, len(candidates), TOGETHER):
+        batch = candidates[start : start + TOGETHER]
+        idle_timeout = process.read_timeout(sum(files[name] for name in batch))
+        command = ["sh", "-c", f'{SHA256}sha256 -- "$@"', "sha256sum", *map(str, batch)]
         answer = transport.run(command, record.run_folder, idempotent=True, idle_timeout=idle_timeout)
         # A name may contain other line separators; sha256sum escapes only \n, and starts that line with a backslash.
         digests = [line.removeprefix("\\").split(" ")[0] for line in answer.out.split("\n") if line]
-        if answer.status != 0 or len(digests) != len(some) or not all(map(DIGEST.fullmatch, digests)):
+        if answer.status != 0 or len(digests) != len(batch) or not all(map(DIGEST.fullmatch, digests)):
             raise TransportError(f"{record.run_folder}: the files' digests could not be read: {answer.words[:1000]}")
-        unchanged |= {name for name, digest in zip(some, digests, strict=True) if digest == file_sha256(places[name])}
+        unchanged |= {name for name, digest in zip(batch, digests, strict=True) if digest == file_sha256(places[name])}
     return unchanged
 
 
@@ -183,17 +183,17 @@ def _fetch_file(source: PurePosixPath, size: int, transport: Transport, target: 
         return
     part = target.with_name(f".{target.name}.part")
     with part.open("ab") as file:
-        have = file.tell()
-        if have > size:
+        position = file.tell()
+        if position > size:
             file.truncate(0)
-            have = 0
-        on_bytes(have)
-        while have < size:
-            data = transport.read(source, have, min(PIECE, size - have))
+            position = 0
+        on_bytes(position)
+        while position < size:
+            data = transport.read(source, position, min(PIECE, size - position))
             if not data:
-                raise TransportError(f"{source}: ended at {have} of {size} bytes while it was fetched")
+                raise TransportError(f"{source}: ended at {position} of {size} bytes while it was fetched")
             file.write(data)
-            have += len(data)
+            position += len(data)
             on_bytes(len(data))
         file.flush()
         os.fsync(file.fileno())

@@ -84,12 +84,12 @@ def ship(
     Raises RequestError if there is too little space, and TransportError; whatever has arrived by then is kept for the
     next time.
     """
-    missing, data_bytes = _absent(uploads, root, transport, on_bytes)
-    if missing or job_bytes > MUCH:
+    missing_items, data_bytes = _absent(uploads, root, transport, on_bytes)
+    if missing_items or job_bytes > MUCH:
         room = disk_space.ask(transport, [str(root)]).get(str(root))
-        if warning := disk_space.judge(data_bytes if missing else None, str(root), room, job_bytes):
+        if warning := disk_space.judge(data_bytes if missing_items else None, str(root), room, job_bytes):
             warn(warning)
-    for item in missing:
+    for item in missing_items:
         with exclusive(item.folder.name) as waited:
             if waited and item.folder.name in transport.names(root / item.folder.parent):
                 on_bytes(item.size)
@@ -105,17 +105,17 @@ def _absent(
     items = [Item(folder, tuple(files)) for folder, files in groups]
     if not items:
         return [], 0
-    present = set(transport.names(root / items[0].folder.parent))
-    on_bytes(sum(item.size for item in items if item.folder.name in present))
-    missing = [item for item in items if item.folder.name not in present]
-    if missing and any(name.endswith(parts.SUFFIX) for name in present):
-        parts.sweep(transport, root / items[0].folder.parent, [item.part.name for item in missing])
-    return missing, sum(_needed(item, root, transport, present) for item in missing)
+    names_there = set(transport.names(root / items[0].folder.parent))
+    on_bytes(sum(item.size for item in items if item.folder.name in names_there))
+    missing_items = [item for item in items if item.folder.name not in names_there]
+    if missing_items and any(name.endswith(parts.SUFFIX) for name in names_there):
+        parts.sweep(transport, root / items[0].folder.parent, [item.part.name for item in missing_items])
+    return missing_items, sum(_needed(item, root, transport, names_there) for item in missing_items)
 
 
-def _needed(item: Item, root: PurePosixPath, transport: Transport, present: set[str]) -> int:
+def _needed(item: Item, root: PurePosixPath, transport: Transport, names_there: set[str]) -> int:
     """Returns the bytes that an item takes there, in whole blocks, beyond what has already arrived of it."""
-    sizes_there = transport.sizes(root / item.part) if item.part.name in present else {}
+    sizes_there = transport.sizes(root / item.part) if item.part.name in names_there else {}
     sizes = (upload.size - min(upload.size, sizes_there.get(name, 0)) for name, upload in item.by_name.items())
     return sum(-(-size // BLOCK) * BLOCK for size in sizes)
 
@@ -188,13 +188,15 @@ def _missing(source: Path, size: int, target: PurePosixPath, begun: bool, transp
         f"dd if={name} bs={CHUNK} skip=$i count=1 iflag=fullblock status=none | sha256sum; i=$((i + 1)); done"
     )
     answer = transport.run(["sh", "-c", command], target.parent, idempotent=True)
-    remote = [line.partition(" ")[0] for line in answer.out.splitlines()]
-    if answer.status != 0 or len(remote) != len(chunks):
+    remote_digests = [line.partition(" ")[0] for line in answer.out.splitlines()]
+    if answer.status != 0 or len(remote_digests) != len(chunks):
         raise TransportError(f"{target}: cannot be read: {answer.words}")
     with source.open("rb") as file:
-        local = [hashlib.sha256(file.read(chunk.size)).hexdigest() for chunk in chunks]
+        local_digests = [hashlib.sha256(file.read(chunk.size)).hexdigest() for chunk in chunks]
     return [
-        chunk for chunk, digest, remote_digest in zip(chunks, local, remote, strict=True) if digest != remote_digest
+        chunk
+        for chunk, digest, remote_digest in zip(chunks, local_digests, remote_digests, strict=True)
+        if digest != remote_digest
     ]
 
 

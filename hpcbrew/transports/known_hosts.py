@@ -74,10 +74,10 @@ class KnownHost:
 def _judge(keys: Iterable[KnownKey], blob: bytes) -> Verdict:
     if any(key.marker == REVOKED and key.blob == blob for key in keys):
         return Verdict.REVOKED
-    plain = [key.blob for key in keys if not key.marker]
-    if blob in plain:
+    unmarked_blobs = [key.blob for key in keys if not key.marker]
+    if blob in unmarked_blobs:
         return Verdict.KNOWN
-    return Verdict.CHANGED if plain else Verdict.NEW
+    return Verdict.CHANGED if unmarked_blobs else Verdict.NEW
 
 
 def parse(lines: str) -> Iterator[KnownKey]:

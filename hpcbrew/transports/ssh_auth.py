@@ -185,8 +185,8 @@ class _Factors(AuthStrategy):
             if method is None:
                 raise _NoWayIn(methods)
             untried.remove(method)
-            further = attempts[method](transport)
-            methods = methods if further is None else further
+            next_methods = attempts[method](transport)
+            methods = methods if next_methods is None else next_methods
         return AuthResult(strategy=self)
 
     def _allowed(self, transport: paramiko.Transport) -> list[str]:
