@@ -106,6 +106,8 @@ def prepare(host: SshHost, kind: str, session: Transport, report: Report, *, ask
     if path.exists():
         report(f"found your key {path}")
     else:
+        if ask:  # ssh-keygen's own question says neither what the passphrase is for nor whose it is
+            report(f"making an SSH key for you, {path}. Choose a passphrase that protects it, or leave it empty")
         make(path, kind, ask=ask)
         report(f"made a key: {path}" + ("" if ask else " (without a passphrase; ssh-keygen -p gives it one)"))
     public = public_key(path)

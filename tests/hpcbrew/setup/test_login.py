@@ -70,6 +70,23 @@ def test_from_a_password_to_a_key(server: LoginServer) -> None:
     Ssh("cluster", Unattended(), server.resolve).run(["true"], PurePosixPath("/"))
 
 
+def test_what_the_passphrase_is_for_is_said_before_it_is_asked_for(
+    server: LoginServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    made = ssh_keys.make
+
+    def asking(path: Path, kind: str, *, ask: bool) -> None:
+        assert ask
+        said.append("Enter passphrase:")
+        made(path, kind, ask=False)
+
+    monkeypatch.setattr(ssh_keys, "make", asking)
+    login("cluster", server.resolve, Person(server, password=PASSWORD), "ed25519", said.append, ask=True).close()
+    before = said[said.index("Enter passphrase:") - 1]
+    assert before.startswith(f"making an SSH key for you, {server.laptop / '.ssh' / 'id_ed25519'}. Choose a passphrase")
+
+
 def test_the_second_time_nothing_is_asked_and_nothing_changes(server: LoginServer) -> None:
     run(server, Person(server, password=PASSWORD))
     before = authorized(server)
