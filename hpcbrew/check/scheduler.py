@@ -46,6 +46,36 @@ def queues(site: Checked) -> Iterator[Finding]:
         return
     site_queues = pbs_site.parse_queues(_ask(site, pbs_site.QUEUES))
     yield from compare(site.cluster, site_queues)
+    settings = user_settings.of_cluster(site.cluster.name)
+    name = settings.get("queue") or site.cluster.queue
+    name = name or pbs_site.parse_server(_ask(site, pbs_site.SERVER)).default_queue
+    if name in site_queues:
+        yield from default_walltime(site.cluster, settings.get("walltime"), site_queues[name], site_queues)
+
+
+def default_walltime(
+    cluster: Cluster, setting: str | None, queue: Queue, site_queues: Mapping[str, Queue]
+) -> Iterator[Finding]:
+    """Checks that the queue of jobs without --queue accepts the walltime of jobs without --walltime. `setting`: the
+    user's own default."""
+    remedy = "hpcbrew config set walltime {} --cluster " + cluster.name
+    rules = cluster.queues.get(queue.name)
+    asked = min(cluster.walltime, (rules and rules.walltime) or cluster.walltime)
+    try:
+        asked = asked if setting is None else units.asked_time(setting)
+    except ValueError as error:
+        yield Finding("walltime", Mark.BAD, f"{user_settings.path()}: {error}", remedy.format("TIME"))
+        return
+    behind = [site_queues.get(to.partition("@")[0]) for to in queue.routes_to] or [queue]
+    longest = max(asked if to is None or to.walltime is None else to.walltime for to in behind)
+    most = min(longest, asked if queue.walltime is None else queue.walltime)
+    if asked > most:
+        yield Finding(
+            "walltime",
+            Mark.WARN,
+            f"a job without --walltime requests {clock(asked)}, but queue {queue.name} allows {clock(most)}",
+            remedy.format(clock(most)),
+        )
 
 
 def compare(cluster: Cluster, site_queues: dict[str, Queue]) -> Iterator[Finding]:

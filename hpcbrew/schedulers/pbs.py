@@ -58,8 +58,8 @@ ADVICE = {
     187: "The site has no such resource: correct `resources` or `gpu_types` in the profile.",
     188: (
         "The queue does not accept such a job: it requests too much or too little time, nodes or GPUs, or, at some "
-        "sites, its project is used up. `hpcbrew cluster check` shows the queues' limits; stay within them, or choose "
-        "another with --queue."
+        "sites, its project is used up. `hpcbrew cluster check` shows the queues' limits, and --dry-run what the job "
+        "requests; stay within the limits, or choose another queue with --queue."
     ),
     191: "None of the queues behind this one accepts such a job: request less, or choose another with --queue.",
     197: "Your group is not known there: ask the site, or name another project with --project.",

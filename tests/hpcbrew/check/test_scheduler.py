@@ -73,6 +73,37 @@ def test_a_queue_without_gpus_is_what_the_profile_says_it_is() -> None:
     assert compare(site(queues={"short": {}}), none)[0][2] == "max_gpus is 0, but the profile says no limit"
 
 
+def walltime(profile: Cluster, setting: str | None, queue: Queue, *others: Queue) -> list[tuple[Mark, str, str]]:
+    found = scheduler.default_walltime(profile, setting, queue, {other.name: other for other in (queue, *others)})
+    return [(f.mark, f.found, f.remedy) for f in found]
+
+
+def test_a_walltime_that_the_queue_refuses_is_told_where_nobody_asked_for_it() -> None:
+    short = Queue("workq", True, True, 2 * HOUR, None, None, "")
+    ((mark, found, remedy),) = walltime(site(walltime="24:00:00"), None, short)
+    assert mark is Mark.WARN
+    assert found == "a job without --walltime requests 24:00:00, but queue workq allows 02:00:00"
+    assert remedy == "hpcbrew config set walltime 02:00:00 --cluster remote"
+    assert walltime(site(walltime="24:00:00"), "1h", short) == []
+    assert walltime(site(queue="workq", queues={"workq": {"walltime": "2:00:00"}}), None, short) == []
+    assert walltime(site(walltime="24:00:00"), None, GPU) == []
+    ((mark, found, _),) = walltime(site(), "many hours", short)
+    assert mark is Mark.BAD
+    assert "'many hours' is not a valid duration" in found
+
+
+def test_a_routing_queue_takes_the_walltime_that_the_longest_queue_behind_it_takes() -> None:
+    route = Queue("route", True, True, None, None, None, "", routes_to=("short", "low@pbs01"))
+    short = Queue("short", True, True, HOUR, None, None, "")
+    low = Queue("low", True, True, 4 * HOUR, None, None, "")
+    ((_, found, _),) = walltime(site(walltime="24:00:00"), None, route, short, low)
+    assert found.endswith("queue route allows 04:00:00")
+    assert walltime(site(walltime="4:00:00"), None, route, short, low) == []
+    endless = Queue("low", True, True, None, None, None, "")
+    assert walltime(site(walltime="24:00:00"), None, route, short, endless) == []
+    assert walltime(site(walltime="24:00:00"), None, route, short) == []  # nothing is known of the other one
+
+
 NODES = [
     Node("a", True, 2, 1, {"centos": "skylake"}),
     Node("b", True, 2, 0, {"centos": "icelake"}),
