@@ -10,6 +10,9 @@ from hpcbrew.setup.report import Report
 from hpcbrew.transports.base import Transport
 
 LINK = "~/scratch"
+UNFIT = '"$`\\:'
+"""What the folder's path must not contain: pip writes an environment's path, in double quotes, into the shell lines at
+the head of its programs, and venv refuses a colon."""
 
 # Prints lines `@key<TAB>value`, after a line break, which ends what profile files print without one. Sites name scratch
 # folders after the home's path or the user's name, or by $SCRATCH.
@@ -98,6 +101,12 @@ def decide(pattern: str, survey: Survey) -> Decision:
 def prepare(transport: Transport, pattern: str, confirm: Callable[[str], bool], report: Report) -> PurePosixPath:
     """Reports what it did, and returns the scratch folder. Raises TransportError if it cannot be written to."""
     top = PurePosixPath("/")
+    root = transport.root(pattern)
+    if unfit := [sign for sign in UNFIT if sign in str(root)]:
+        raise TransportError(
+            f"{root}: the engine could not start from a folder whose path contains {' or '.join(unfit)}: put another "
+            "`scratch:` into the profile"
+        )
     answer = transport.run(["bash", "-l", "-c", SURVEY], top)
     if answer.status != 0:
         raise TransportError(f"the home folder there could not be inspected: {answer.words}")
@@ -120,7 +129,6 @@ def prepare(transport: Transport, pattern: str, confirm: Callable[[str], bool], 
             report(decision.words)
     else:
         report(decision.words)
-    root = transport.root(pattern)
     _done(transport, ["bash", "-c", TRY, "bash", str(root)], str(root))
     report(f"{root} can be written to")
     return root

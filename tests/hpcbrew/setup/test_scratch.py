@@ -49,6 +49,25 @@ def test_another_pattern_gets_its_folder_and_the_link(login_home) -> None:
     assert (login_home.home / "scratch").readlink() == Path(root)
 
 
+@pytest.mark.parametrize("sign", scratch.UNFIT)
+def test_a_folder_from_which_no_engine_could_start_is_not_made(
+    login_home, monkeypatch: pytest.MonkeyPatch, sign: str
+) -> None:
+    odd = login_home.home / f"o'd {sign} home"
+    monkeypatch.setenv("HOME", str(odd))
+    with pytest.raises(TransportError, match=r"could not start from .* another `scratch:`") as raised:
+        prepare(login_home, "~/scratch")
+    assert str(raised.value).startswith(f"{odd}/scratch: ")
+    assert not odd.exists()
+
+
+def test_a_folder_with_other_odd_signs_will_do(login_home, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = login_home.home / "o'd zoë & (x)"
+    odd.mkdir()
+    monkeypatch.setenv("HOME", str(odd))
+    assert prepare(login_home, "~/scratch")[1] == PurePosixPath(odd / "scratch")
+
+
 def test_the_second_time_nothing_changes(login_home) -> None:
     prepare(login_home, "~/work/jobs")
     (login_home.home / "work" / "jobs" / "mine").write_text("kept")
