@@ -28,6 +28,8 @@ class ExitCode(IntEnum):
     """EX_TEMPFAIL: the run is intact but not done, and is to be started again."""
     INTERRUPTED = 130
     """By SIGINT: Ctrl-C twice."""
+    ABORTED = 134
+    """By SIGABRT, by which JAX ends a process that has lost contact with another."""
     KILLED = 137
     """By SIGKILL, which no job can report itself: the next job of a chain reports it of the one before."""
     TERMINATED = 143

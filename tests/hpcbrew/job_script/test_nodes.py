@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.job_contract import ExitCode
 from hpcbrew import layout
 from hpcbrew.clusters import profiles
 from hpcbrew.clusters.profiles import Cluster
@@ -153,6 +154,24 @@ def test_fewer_nodes_than_asked_for_are_told(nodes) -> None:
 def test_the_first_nodes_end_is_the_jobs(nodes) -> None:
     there = nodes(engine='#!/bin/bash\nexit "$((HPCBREW_RANK + 3))"\n')
     assert there.run("a", "b") == there.exit() == 3
+
+
+def test_a_lost_node_is_called_so(nodes) -> None:
+    said = "F1127 22:58:07 client.h:80] Terminating process because the JAX distributed service detected fatal errors."
+    there = nodes(engine=f"#!/bin/bash\necho '{said}'\nkill -ABRT $$\n")
+    there.run("a", "b")
+    record = run_folder.read_exit((there.folder / layout.EXIT).read_bytes())
+    assert record is not None
+    assert record.status == ExitCode.ABORTED
+    assert record.reason.startswith("contact with another of its nodes was lost")
+
+
+def test_another_crash_is_none_of_a_lost_node(nodes) -> None:
+    there = nodes(engine="#!/bin/bash\necho 'double free or corruption'\nkill -ABRT $$\n")
+    there.run("a", "b")
+    record = run_folder.read_exit((there.folder / layout.EXIT).read_bytes())
+    assert record is not None
+    assert (record.status, record.reason) == (ExitCode.ABORTED, "")
 
 
 def test_further_links_tell_all_nodes_to_go_on(nodes) -> None:
