@@ -211,6 +211,8 @@ class Pbs:
         whole = all(job.whole for job in jobs.values()) if jobs else not answer.out.strip()
         if self.torque and answer.status == 0 and whole:
             unknown |= {job_id for job_id in ids if "[]" in job_id and job_id not in jobs}
+        if ids and answer.status == 0 and answer.out.strip() and not jobs and not unknown:
+            raise SchedulerError(f"qstat's answer names no job: {shortened(answer.words)}")
         if answer.status == 0 or jobs or (answer.status in (UNKNOWN_JOB, FINISHED) and answer.err):
             return QstatReport(jobs, unknown)
         raise SchedulerError(f"qstat failed (exit status {answer.status}): {_unrepeated(answer.words)}")

@@ -114,6 +114,15 @@ REASONS = {
 }
 
 
+@pytest.mark.parametrize("pbs", [PBS, Pbs(torque=True)], ids=["PBS", "Torque"])
+def test_an_answer_that_names_no_job_is_told(pbs: Pbs) -> None:
+    rubbish = CommandResult(0, f"<html>proxy error {'x' * 5000}</html>", "")
+    with pytest.raises(SchedulerError, match=r"qstat's answer names no job: <html>proxy error x*…$"):
+        pbs.parse_status(rubbish, ["1.pbs01"])
+    assert pbs.parse_status(rubbish).jobs == {}  # a server without jobs, behind a command that says more
+    assert pbs.parse_status(CommandResult(0, "", ""), ["1.pbs01"]).jobs == {}
+
+
 @pytest.mark.parametrize("name", STATES)
 def test_status_gives_each_job_its_state(name: str) -> None:
     jobs = PBS.parse_status(captured(name)).jobs
@@ -294,7 +303,8 @@ def test_torque_does_not_say_of_an_array_that_it_is_forgotten() -> None:
     assert (report.jobs.keys(), report.unknown) == ({"9.srv", "50[].srv"}, {"48[].srv"})
     assert PBS.parse_status(others, ["48[].srv"]).unknown == set()
     broken_off = CommandResult(0, "Job Id: 9.srv\n    job_sta")
-    assert Pbs(torque=True).parse_status(broken_off, ["48[].srv"]).unknown == set()
+    with pytest.raises(SchedulerError, match=r"names no job: Job Id: 9\.srv job_sta"):
+        Pbs(torque=True).parse_status(broken_off, ["48[].srv"])
 
 
 def test_torque_is_asked_too_late_to_delete_a_job() -> None:
