@@ -43,9 +43,9 @@ class Pooling(Pools):
 
     def setup(self, x: Shape) -> list[Shape]:
         p = windows.pooling(self.node)
-        made = windows.of_pooling(self.node, x)
-        laid = spans(x[2:], made.kernel, made.stride, made.pad, made.outputs, made.ends)
-        self.spans = tuple(replace(span, inside=p.pool == pb.PoolingParameter.AVE_EXC_PAD) for span in laid)
+        geometry = windows.of_pooling(self.node, x)
+        own = spans(x[2:], geometry.kernel, geometry.stride, geometry.pad, geometry.outputs, geometry.ends)
+        self.spans = tuple(replace(span, inside=p.pool == pb.PoolingParameter.AVE_EXC_PAD) for span in own)
         self.check_size(f"its {self.bottom(0)}, padded,", (x[0], x[1], *(max(s.padded, s.size) for s in self.spans)))
         self.method = p.pool
         if len(self.config.top) == 1:
@@ -113,9 +113,11 @@ class SPP(Pools):
 def spans(size: Shape, kernel: Shape, stride: Shape, pad: Shape, outputs: Shape, ends: Shape | None = None) -> Spans:
     """The windows over the spatial axes, which start at axis 2. ends: the padding at the ends, if other than `pad`."""
     ends = ends or pad
-    made = []
+    windows_by_axis = []
     for i in range(len(size)):
         # No window reaches beyond the padded plane; a single window does not move, whatever the stride.
         reach = min(kernel[i], size[i] + pad[i] + ends[i])
-        made.append(Span(2 + i, size[i], reach, stride[i] if outputs[i] > 1 else 1, pad[i], outputs[i], ends[i]))
-    return tuple(made)
+        windows_by_axis.append(
+            Span(2 + i, size[i], reach, stride[i] if outputs[i] > 1 else 1, pad[i], outputs[i], ends[i])
+        )
+    return tuple(windows_by_axis)

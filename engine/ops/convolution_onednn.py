@@ -73,13 +73,13 @@ def fits(x_shape: Sequence[int], dtype: Any, w_shape: Sequence[int], window: Win
 
 def forward(x: Array, w: Array, b: Array | None, window: Window, groups: int) -> Array:
     if _pointwise(window, groups) and (window.stride != PLAIN or prod(x.shape[2:]) <= SMALL):
-        met = _tap(last(x), (0, 0), window.outputs(x.shape[2:]), window)
+        tap = _tap(last(x), (0, 0), window.outputs(x.shape[2:]), window)
         return first(
-            onednn.product(rows(met), lax.squeeze(w, (2, 3)), b, transposed="b").reshape(*met.shape[:3], len(w))
+            onednn.product(rows(tap), lax.squeeze(w, (2, 3)), b, transposed="b").reshape(*tap.shape[:3], len(w))
         )
     image, pads = _padded(last(x), [(p, p) for p in window.pad], window)
-    made = onednn.convolution(image, w, b, strides=window.stride, padding=pads, dilation=window.dilation, groups=groups)
-    return first(made)
+    y = onednn.convolution(image, w, b, strides=window.stride, padding=pads, dilation=window.dilation, groups=groups)
+    return first(y)
 
 
 def _padded(x: Array, pads: list[Pair], window: Window) -> tuple[Array, list[Pair]]:
@@ -97,8 +97,8 @@ def input_gradient(dy: Array, w: Array, x_shape: Sequence[int], window: Window, 
     """The convolution of dy, with stride − 1 zeros between its elements, with the flipped kernel."""
     ends = window.transposed_pads(x_shape[2:], dy.shape[2:])
     if _pointwise(window, groups):
-        made = onednn.product(rows(last(dy)), lax.squeeze(w, (2, 3))).reshape(dy.shape[0], *dy.shape[2:], x_shape[1])
-        return first(_fit(made, ends))
+        dx = onednn.product(rows(last(dy)), lax.squeeze(w, (2, 3))).reshape(dy.shape[0], *dy.shape[2:], x_shape[1])
+        return first(_fit(dx, ends))
     kernel = "IOHW"
     if groups > 1:  # within each group, outputs and inputs change places
         w, kernel = w.reshape(groups, -1, *w.shape[1:]).swapaxes(1, 2).reshape(x_shape[1], -1, *w.shape[2:]), "OIHW"
@@ -188,14 +188,14 @@ def _sum_of_blocks(fitted: Array, dy: Array, window: Window, images: _Part, rows
         covered = (rows.size - 1) * stride + extent
         image = lax.dynamic_slice(fitted, (n, h * stride, 0, 0), (images.size, covered, *fitted.shape[2:]))
         kernel = lax.dynamic_slice(dy, (n, h, 0, 0), (images.size, rows.size, *dy.shape[2:]))
-        made = onednn.convolution(
+        result = onednn.convolution(
             image.transpose(3, 1, 2, 0),
             kernel,
             strides=window.dilation,
             dilation=window.stride,
             axes=("NHWC", "IHWO", "NHWC"),
         )
-        return made[:, :high, :wide]
+        return result[:, :high, :wide]
 
     if (count := images.pieces * rows.pieces) == 1:
         return convolved(0)
@@ -207,8 +207,8 @@ def _products_by_tap(x: Array, dy: Array, window: Window) -> Array:
     """For each kernel element, the matrix product of dy's rows with the rows of x under that element."""
     fitted, outer = _fit(x, [(p, p, 0) for p in window.pad]), rows(dy)
     taps = [_tap(fitted, offset, dy.shape[1:3], window) for offset in np.ndindex(*window.kernel)]
-    made = [onednn.product(outer, rows(tap), transposed="a") for tap in taps]
-    return jnp.stack(made, -1).reshape(dy.shape[3], x.shape[3], *window.kernel)
+    products = [onednn.product(outer, rows(tap), transposed="a") for tap in taps]
+    return jnp.stack(products, -1).reshape(dy.shape[3], x.shape[3], *window.kernel)
 
 
 def _sums_by_tap(x: Array, dy: Array, window: Window) -> Array:

@@ -129,8 +129,8 @@ def _materialized(number: Array, *, dense: bool) -> Array:
     def on_gpu(number: Array) -> Array:
         return lax.optimization_barrier(number.astype(jnp.int8)).astype(number.dtype)
 
-    made: Array = platform.dependent(number, cpu=lax.optimization_barrier, default=on_gpu)
-    return made
+    result: Array = platform.dependent(number, cpu=lax.optimization_barrier, default=on_gpu)
+    return result
 
 
 def _to_taps(number: Array, dy: Array, spans: Spans) -> Array:
