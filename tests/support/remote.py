@@ -99,6 +99,8 @@ class RemoteCluster:
         return until(look, 120)  # type: ignore[return-value]
 
 
+SYSTEM = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+
 GREETING = r"""
 echo Welcome to the cluster
 printf '\033]0;%s\007' "$HOSTNAME"
@@ -107,14 +109,14 @@ printf '\033]0;%s\007' "$HOSTNAME"
 
 @contextlib.contextmanager
 def serve(folder: Path) -> Iterator[RemoteCluster]:
-    """Only login shells find PBS, and they print a greeting and, with no line break after it, a window's title. All
-    tests share what the engine compiles."""
+    """Only login shells find PBS, and never that of the tests' own machine. They print a greeting and, with no line
+    break after it, a window's title. All tests share what the engine compiles."""
     home = folder / "there"
     (home / "scratch" / "engine" / "bin").mkdir(parents=True)
     (home / "scratch" / "engine" / "bin" / "python").symlink_to(sys.executable)
     cache = {name: value for name, value in os.environ.items() if name.startswith("JAX_")}
     compiled = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in cache.items())
-    (home / ".bash_profile").write_text(f"export PATH={home}/bin:$PATH\n{compiled}{GREETING}")
+    (home / ".bash_profile").write_text(f"export PATH={home}/bin:{SYSTEM}\n{compiled}{GREETING}")
     (folder / "sshd").mkdir()
     with (
         sshd.serve(folder / "sshd", f"SetEnv HOME={home}") as server,

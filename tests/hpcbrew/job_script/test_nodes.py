@@ -17,6 +17,8 @@ from hpcbrew.plan.build import plan_job
 from hpcbrew.plan.hardware import Machine
 from hpcbrew.track import run_folder
 
+SYSTEM = "/usr/bin:/bin"
+
 # As PBS's own: the environment of the job's script is not handed on.
 LAUNCHER = """\
 #!/bin/bash
@@ -51,9 +53,11 @@ class Nodes:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(upload.content if upload.content is not None else upload.source.read_bytes())
         (self.folder / "snapshots").mkdir()
+        # The machine's login files may put a real pbsdsh on PATH.
+        (folder / ".bash_profile").write_text(f"PATH={SYSTEM}\n")
         self.environment = {
             "HOME": str(folder),
-            "PATH": "/usr/bin:/bin",
+            "PATH": SYSTEM,
             "PBS_O_PATH": str(folder / "bin"),
             "NCPUS": "3",
             "PBS_JOBID": "7.pbs01",
@@ -108,7 +112,7 @@ def test_a_node_whose_clock_is_days_ahead_has_the_time_that_all_have(nodes) -> N
     )
     home = Path(there.environment["HOME"])
     (home / ".bash_profile").write_text(
-        '((HPCBREW_RANK)) || return 0\ndate() { /bin/date -d "2 days" "$@"; }\nexport -f date\n'
+        f'PATH={SYSTEM}\n((HPCBREW_RANK)) || return 0\ndate() {{ /bin/date -d "2 days" "$@"; }}\nexport -f date\n'
     )
     there.run("a", "b")
     left = [int(there.log(rank).partition(" s left")[0].rpartition("\n")[2]) for rank in (0, 1)]
