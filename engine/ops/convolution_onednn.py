@@ -50,7 +50,8 @@ SMALL = 100
 """A map is small up to this many elements."""
 
 COLUMNS = 32
-"""The most elements of a kernel over all channels whose columns are laid out. 3×3 of a colour image has 27."""
+"""The most elements of a kernel over all channels whose columns are laid out, if that takes no more memory than twice
+dy. 3×3 of a colour image has 27."""
 
 BLOCK = 2**20
 """The bytes of dy that one convolution takes as its kernel. oneDNN reads the kernel anew for each channel of x and row
@@ -129,7 +130,7 @@ def _weight_gradient(x: Array, dy: Array, window: Window) -> Array:
     """The gradient of w, not grouped, from x and dy with channels last."""
     if _pointwise(window, 1):
         return _products_by_tap(x, dy, window)
-    if x.shape[3] * prod(window.kernel) <= COLUMNS:
+    if x.shape[3] * prod(window.kernel) <= min(COLUMNS, 2 * dy.shape[3]):
         return _product_of_columns(x, dy, window)
     if window.kernel == (3, 3) and window.dilation == PLAIN:
         if window.stride == PLAIN and x.shape[3] >= 32 and min(dy.shape[1:3]) >= 28:

@@ -28,9 +28,10 @@ CASES = {
     "2 groups": ((2, 8, 7, 6), 12, Window((3, 3), (1, 2), ONES, ONES), 2),
     "one channel a group": ((2, 6, 7, 6), 6, Window((3, 3), ONES, ONES, ONES), 6),
     "one channel a group, uneven": ((9, 3, 13, 12), 3, Window((3, 2), (2, 3), (1, 0), (2, 1)), 3),
-    "1 channel": ((2, 1, 9, 9), 4, Window((5, 5), ONES, NONE, ONES), 1),
-    "3 channels, uneven": ((3, 3, 12, 11), 4, Window((3, 2), (2, 1), (1, 2), (1, 2)), 1),
-    "3 groups of 2 channels": ((2, 6, 8, 7), 9, Window((4, 4), ONES, ONES, ONES), 3),
+    "1 channel": ((2, 1, 9, 9), 13, Window((5, 5), ONES, NONE, ONES), 1),
+    "1 channel to one": ((2, 1, 9, 9), 1, Window((5, 5), ONES, NONE, ONES), 1),
+    "3 channels, uneven": ((3, 3, 12, 11), 9, Window((3, 2), (2, 1), (1, 2), (1, 2)), 1),
+    "3 groups of 2 channels": ((2, 6, 8, 7), 48, Window((4, 4), ONES, ONES, ONES), 3),
 }
 
 
