@@ -67,6 +67,7 @@ ELSEWHERE = {
     "engine/ops/convolution.py": "engine/layers/test_convolution.py",
     "engine/ops/convolution_xla.py": "engine/ops/test_convolution_cpu.py",
     "engine/proto/fork_numbers.py": "engine/proto/test_fork_wire.py",
+    "engine/ops/im2col.py": "engine/layers/test_convolution.py",
     "engine/ops/lrn.py": "engine/layers/test_normalization.py",
     "engine/ops/placing.py": "engine/layers/test_upsampling.py",
     "engine/ops/pooling.py": "engine/layers/test_pooling.py",

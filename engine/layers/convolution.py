@@ -7,7 +7,8 @@ from engine.graph import param_shapes, windows
 from engine.layers.base import Array, Arrays, Context, Shape, along, count
 from engine.layers.registry import layer
 from engine.layers.windowed import Windowed, beside
-from engine.ops.convolution import columns, convolve, deconvolve
+from engine.ops.convolution import convolve, deconvolve
+from engine.ops.im2col import columns
 
 
 class Weighted(Windowed):

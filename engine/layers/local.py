@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from engine.graph import fits
 from engine.layers.base import Array, Arrays, Context, Layer, Shape
 from engine.layers.registry import layer
-from engine.ops.convolution import columns
+from engine.ops.im2col import columns
 from engine.ops.window import Window
 
 

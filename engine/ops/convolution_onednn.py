@@ -33,6 +33,7 @@ from jax import lax
 
 from engine.ops import onednn
 from engine.ops.channels import first, last, rows
+from engine.ops.im2col import columns
 from engine.ops.window import Window
 
 Array = jax.Array
@@ -142,10 +143,8 @@ def _weight_gradient(x: Array, dy: Array, window: Window) -> Array:
 
 def _product_of_columns(x: Array, dy: Array, window: Window) -> Array:
     """The sum over images of the product of x's columns, (C · count(kernel), H · W), with dy's rows."""
-    fitted = _fit(x, [(p, p, 0) for p in window.pad])
-    taps = [first(_tap(fitted, offset, dy.shape[1:3], window)) for offset in np.ndindex(*window.kernel)]
-    columns = jnp.stack(taps, 2).reshape(len(x), x.shape[3] * len(taps), -1)
-    products = onednn.product(columns, dy.reshape(len(x), -1, dy.shape[3]))
+    by_image = columns(first(x), window).reshape(len(x), x.shape[3] * prod(window.kernel), -1)
+    products = onednn.product(by_image, dy.reshape(len(x), -1, dy.shape[3]))
     return products.sum(0).T.reshape(dy.shape[3], x.shape[3], *window.kernel)
 
 

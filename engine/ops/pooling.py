@@ -188,9 +188,9 @@ def _taps(x: Array, spans: Spans, fill: float) -> Iterator[Array]:
     longer than the rest. Dense taps are as large as x, so they are of one copy, which has the lowest number there.
     """
     if _dense(spans):
-        for i, span in enumerate(spans):
+        for span in spans:
             x = span.fit(x, _lowest(x))
-            spans = (*spans[:i], replace(span, size=x.shape[span.axis], pad=0), *spans[i + 1 :])
+        spans = tuple(replace(span, size=span.padded, pad=0) for span in spans)
     x = stored(x)
     for offsets in np.ndindex(*(span.kernel for span in spans)):
         start, stop, stride, config = [0] * x.ndim, list(x.shape), [1] * x.ndim, [(0, 0, 0)] * x.ndim
