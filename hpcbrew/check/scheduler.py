@@ -8,6 +8,7 @@ from hpcbrew import units
 from hpcbrew.check.finding import Checked, Finding, Mark
 from hpcbrew.clusters import user_settings
 from hpcbrew.clusters.profiles import Cluster
+from hpcbrew.clusters.profiles import Queue as ProfileQueue
 from hpcbrew.command_result import CommandResult
 from hpcbrew.schedulers import pbs_site
 from hpcbrew.schedulers.pbs_site import Node, Queue
@@ -59,10 +60,11 @@ def default_walltime(
     """Checks that the queue of jobs without --queue accepts the walltime of jobs without --walltime. `setting`: the
     user's own default."""
     remedy = "hpcbrew config set walltime {} --cluster " + cluster.name
-    rules = cluster.queues.get(queue.name)
-    asked = min(cluster.walltime, (rules and rules.walltime) or cluster.walltime)
     try:
-        asked = asked if setting is None else units.asked_time(setting)
+        if setting is None:
+            asked = cluster.default_walltime(cluster.queues.get(queue.name, ProfileQueue()))
+        else:
+            asked = user_settings.PARSERS["walltime"](setting)
     except ValueError as error:
         yield Finding("walltime", Mark.BAD, f"{user_settings.path()}: {error}", remedy.format("TIME"))
         return

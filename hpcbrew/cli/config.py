@@ -3,16 +3,12 @@
 import click
 
 from engine import help_text
-from hpcbrew import units
 from hpcbrew.cli.options import complete_cluster, json_option
 from hpcbrew.cli.output import say, say_json, tell, wrapped
 from hpcbrew.clusters import user_settings
-from hpcbrew.clusters.user_settings import CLUSTER, CLUSTERS, KEYS, OF_CLUSTER
+from hpcbrew.clusters.user_settings import CLUSTER, CLUSTERS, KEYS, OF_CLUSTER, PARSERS
 from hpcbrew.errors import RequestError
 from hpcbrew.job import WORD, WORDS
-
-READ = {"walltime": units.asked_time, "mem": units.asked_size}
-"""Keys whose values are times or sizes, with their parsers."""
 
 key_argument = click.argument("key", type=click.Choice([*KEYS, *OF_CLUSTER]), metavar="KEY")
 of_option = click.option(
@@ -70,7 +66,7 @@ def set_value(key: str, value: str, name: str | None) -> None:
         return
     profile = profiles.load(name or user_settings.default_cluster())
     try:
-        READ.get(key, str)(value)
+        PARSERS.get(key, str)(value)
     except ValueError as error:
         raise RequestError(f"{key}: {error}") from None
     if not WORD.fullmatch(value):

@@ -111,7 +111,7 @@ def _settings(profile: Cluster, options: dict[str, Any]) -> dict[str, Any]:
         if options[option] is not None or (key == "gpu-type" and not (options["gpu"] or options["gpus_per_node"])):
             continue
         try:
-            settings[option] = {"walltime": units.asked_time, "mem": units.asked_size}.get(key, str)(value)
+            settings[option] = user_settings.PARSERS.get(key, str)(value)
         except ValueError as error:
             raise ProfileError(f"{user_settings.path()}: {profile.name}: {key}: {error}") from None
     return settings

@@ -222,6 +222,10 @@ class Cluster(_Part):
         torque = self.resources.style == "nodes"
         return Address(self.name, self.transport, self.scheduler, self.host, torque, self.slots)
 
+    def default_walltime(self, queue: Queue) -> int:
+        """The seconds that a job in that queue requests if nothing else is said: no more than the queue allows."""
+        return min(self.walltime, queue.walltime or self.walltime)
+
     @model_validator(mode="after")
     def _fits_together(self) -> "Cluster":
         if self.transport != "local" and not self.host:

@@ -1,12 +1,13 @@
 """The user's own settings, in `config.yaml` in the configuration folder; `hpcbrew config set` writes it."""
 
 import reprlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from engine.host import atomic_file, regular_file
 from engine.suggest import did_you_mean
-from hpcbrew import full_disk, paths
+from hpcbrew import full_disk, paths, units
 from hpcbrew.errors import ProfileError
 from hpcbrew.file_lock import exclusive
 
@@ -25,6 +26,9 @@ OF_CLUSTER = {
     "mail": "the address for PBS's mail when a job without --mail ends",
 }
 """The settings of each cluster, in the file below `clusters: {NAME: {…}}`; each is an option of submit."""
+
+PARSERS: Mapping[str, Callable[[str], Any]] = {"walltime": units.asked_time, "mem": units.asked_size}
+"""Those of settings that are times or sizes. Both raise ValueError."""
 
 Settings = dict[str, Any]
 """`cluster`: the default cluster; `clusters`: the settings of each cluster, by its name and the key."""

@@ -24,7 +24,7 @@ def resolve(request: JobRequest, cluster: Cluster, machine: Machine) -> Resource
     queue = request.queue or kind.queue or cluster.queue
     rules = _queue(queue, cluster)
     project = request.project or cluster.account.default
-    walltime = request.walltime or min(cluster.walltime, rules.walltime or cluster.walltime)
+    walltime = request.walltime or cluster.default_walltime(rules)
     if queue is not None:
         _check_queue(queue, rules, cluster, request.nodes, gpus, walltime)
     resources = cluster.resources
